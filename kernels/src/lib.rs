@@ -1,0 +1,50 @@
+//! The arithmetic of ELECTRA on slices. Knows no file, no model, no text.
+//!
+//! | op | formula | bound by |
+//! |----|---------|----------|
+//! | [`gemm`](gemm::gemm()) | c = epilogue(a · Wᵀ) | arithmetic; for one sentence the reading of W |
+//! | [`attention`](attention::attention) | softmax(Q Kᵀ / √d) V in each sentence and head | arithmetic |
+//! | [`activate`](gelu::activate) | GELU, exact and tanh; ReLU, SiLU, tanh | arithmetic |
+//! | [`softmax`](softmax::softmax) | eˣ⁻ᵐᵃˣ / Σ | arithmetic |
+//! | [`layer_norm`](layer_norm::layer_norm) | γ (x − μ) / √(σ² + ε) + β | memory |
+//! | [`embedding`](embedding::embedding) | word + position + token type | memory |
+//!
+//! **The alphabet**, the same in every file. In the network: b sentences of a batch, t tokens of
+//! all of them together, c channels of a row, h hidden size, d size of a head, v vocabulary;
+//! n is one sentence's length. In a matrix product: m × k times k × n.
+//!
+//! **The shape of a file**: mathematics, numerical remark, source and cost at the top; the public
+//! function with its asserts and one visible `match` over [`Isa::level`]; the scalar reference;
+//! one function per instruction set; tests by hand. Comparisons of all levels with the
+//! reference stand in `tests/kernels.rs`.
+//!
+//! **Same bits.** On one level a row of a result depends on that row (that sentence) of the
+//! input alone: not on the number of threads, not on what else is in the batch.
+//!
+//! **Errors.** Whoever calls with shapes that do not fit has a bug: every op asserts its
+//! shapes, with the two numbers. Nothing here returns a `Result`.
+//!
+//! **`unsafe`** has three places: calling a function of an instruction set that an [`Isa`] proves
+//! (`match` arms), loads and stores (`lanes.rs`), rows of matrices (`matrix.rs`, and their
+//! hand-over to the `gemm` crate in `gemm/portable.rs`).
+
+pub mod attention;
+pub mod embedding;
+pub mod gelu;
+pub mod gemm;
+pub mod isa;
+pub mod layer_norm;
+pub mod matrix;
+pub mod softmax;
+
+mod exp;
+#[cfg(target_arch = "x86_64")]
+mod lanes;
+mod parallel;
+mod ragged;
+mod saturating;
+#[cfg(test)]
+mod ulp;
+
+pub use isa::{Isa, Level};
+pub use matrix::{MatMut, MatRef};

@@ -1,0 +1,4 @@
+//! Every test of the workspace that needs more than one file, in one binary.
+//! Each module's first line says what it proves.
+
+mod kernels;
