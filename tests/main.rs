@@ -1,4 +1,5 @@
 //! Every test of the workspace that needs more than one file, in one binary.
 //! Each module's first line says what it proves.
 
+mod checkpoint;
 mod kernels;

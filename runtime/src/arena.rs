@@ -1,0 +1,81 @@
+//! All activations of a forward pass in one allocation.
+//!
+//! A pass says how much it needs, takes a frame, and cuts its matrices from it; when the
+//! frame is dropped everything is free again. The allocation grows to the largest pass seen
+//! and stays: a warm forward allocates nothing.
+
+use zhengzi_kernels::MatMut;
+
+/// Matrices begin at multiples of this many floats: one cache line.
+const ALIGN: usize = 16;
+
+/// Memory for the activations of one forward pass at a time.
+#[derive(Default)]
+pub struct Arena {
+    buffer: Vec<f32>,
+}
+
+impl Arena {
+    /// An empty arena; the first frame allocates.
+    pub fn new() -> Arena {
+        Arena::default()
+    }
+
+    /// A frame with room for matrices of these shapes (rows, columns).
+    pub fn frame(&mut self, shapes: &[(usize, usize)]) -> Frame<'_> {
+        let floats = shapes.iter().map(|&(rows, cols)| padded(rows * cols)).sum::<usize>() + ALIGN;
+        if self.buffer.len() < floats {
+            // Not `resize`: nobody needs the old activations copied.
+            self.buffer = Vec::new();
+            self.buffer = vec![0.0; floats];
+        }
+        let skip = self.buffer.as_ptr().align_offset(ALIGN * size_of::<f32>()).min(ALIGN);
+        Frame { rest: &mut self.buffer[skip..] }
+    }
+}
+
+/// The activations of one forward pass. What a matrix holds at first is left from
+/// earlier passes: write before reading.
+pub struct Frame<'a> {
+    rest: &'a mut [f32],
+}
+
+impl<'a> Frame<'a> {
+    /// The next matrix. Panics if the frame was not asked for that much.
+    pub fn take(&mut self, rows: usize, cols: usize) -> MatMut<'a, f32> {
+        let need = padded(rows * cols);
+        let rest = std::mem::take(&mut self.rest);
+        assert!(rest.len() >= need, "the frame has {} floats left, not {need}", rest.len());
+        let (matrix, rest) = rest.split_at_mut(need);
+        self.rest = rest;
+        MatMut::new(matrix, rows, cols)
+    }
+}
+
+fn padded(floats: usize) -> usize {
+    floats.next_multiple_of(ALIGN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn matrices_of_a_frame_do_not_overlap_and_are_aligned() {
+        let mut arena = Arena::new();
+        for _ in 0..2 {
+            let mut frame = arena.frame(&[(3, 5), (2, 2)]);
+            let (mut a, mut b) = (frame.take(3, 5), frame.take(2, 2));
+            (0..3).for_each(|i| a.row_mut(i).fill(1.0));
+            (0..2).for_each(|i| b.row_mut(i).fill(2.0));
+            assert!((0..3).all(|i| a.row_mut(i).iter().all(|&x| x == 1.0)));
+            assert_eq!((a.as_mut_ptr() as usize % 64, b.as_mut_ptr() as usize % 64), (0, 0));
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "floats left")]
+    fn more_than_was_asked_for_is_refused() {
+        Arena::new().frame(&[(1, 1)]).take(100, 1);
+    }
+}

@@ -1,0 +1,163 @@
+//! What a file is, told from its bytes; and for what we do not read, what to do instead.
+
+use std::fs;
+use std::path::Path;
+
+use super::{Container, MODEL_FILES};
+use crate::CheckpointError;
+use crate::mapped::MappedFile;
+
+/// What we read.
+pub(super) enum Format {
+    Container(Container),
+    /// JSON that says which shard holds which tensor.
+    Index,
+}
+
+/// Tells the format from the first bytes, or says what else the file is.
+pub(super) fn format(file: &MappedFile) -> Result<Format, CheckpointError> {
+    let bytes = file.bytes();
+    if bytes.is_empty() {
+        return Err(file.error("is empty").hint("download or copy it again"));
+    }
+    // Before safetensors: eight letters and a brace could pass for a length and a header.
+    if let Some((what, hint)) = foreign(bytes) {
+        return Err(file.error(what).at(0).hint(hint));
+    }
+    if bytes.starts_with(b"PK\x03\x04") {
+        return Ok(Format::Container(Container::Zip));
+    }
+    if is_legacy(bytes) {
+        return Ok(Format::Container(Container::Legacy));
+    }
+    if bytes.get(8) == Some(&b'{') {
+        return Ok(Format::Container(Container::Safetensors));
+    }
+    if bytes.trim_ascii_start().starts_with(b"{") {
+        return Ok(Format::Index);
+    }
+    if let Some((what, hint)) = foreign_by_name(file.path()) {
+        return Err(file.error(what).hint(hint));
+    }
+    let error = match bytes.len() {
+        0..64 => file.error(format!("holds only {} bytes, too few for a model", bytes.len())),
+        _ => file.error("is none of the formats we know").at(0),
+    };
+    Err(error.hint("expected a PyTorch checkpoint (.bin, .pt) or safetensors: download it again"))
+}
+
+/// torch's magic number, as a pickle says it: LONG1, ten bytes, 0x1950a86a20f9469cfc6c.
+const LEGACY_MAGIC: [u8; 12] = *b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
+
+/// Whether a pickle of that number comes first, in protocol 2 or 3, or 4 with its frame.
+fn is_legacy(bytes: &[u8]) -> bool {
+    let number_at = if bytes.get(2) == Some(&0x95) { 11 } else { 2 };
+    bytes.first() == Some(&0x80)
+        && bytes.get(number_at..).is_some_and(|rest| rest.starts_with(&LEGACY_MAGIC))
+}
+
+const TO_PYTORCH: &str = "convert it to PyTorch with transformers, or get the PyTorch weights";
+const UNPACK: &str = "unpack it and name the model file inside";
+const DOWNLOAD: &str = "download the file itself (its raw form), not the page that shows it";
+
+/// Formats told by their first bytes (`offset`, bytes, what it is, what to do).
+const SIGNATURES: [(usize, &[u8], &str, &str); 21] = [
+    (0, b"version https://git-lfs", "is a Git LFS pointer, not the model", "run `git lfs pull`"),
+    (0, b"\x89HDF\r\n\x1a\n", "is HDF5 (Keras, TensorFlow)", TO_PYTORCH),
+    (0, b"GGUF", "is GGUF (llama.cpp)", "get the PyTorch or safetensors weights"),
+    (0, b"lmgg", "is GGML (llama.cpp)", "get the PyTorch or safetensors weights"),
+    (0, b"\x1f\x8b", "is compressed with gzip", "decompress it first: gunzip"),
+    (0, b"\xfd7zXZ\0", "is compressed with xz", "decompress it first: unxz"),
+    (0, b"BZh", "is compressed with bzip2", "decompress it first: bunzip2"),
+    (0, b"\x28\xb5\x2f\xfd", "is compressed with zstd", "decompress it first: unzstd"),
+    (0, b"7z\xbc\xaf\x27\x1c", "is a 7z archive", UNPACK),
+    (0, b"Rar!", "is a RAR archive", UNPACK),
+    (0, b"PK\x05\x06", "is an empty zip archive", "download it again"),
+    (0, b"PK\x07\x08", "is a zip archive in several parts", "join the parts first"),
+    (0, b"PYTORCH1", "is an unfinished PyTorch format of 2018", "save it again with torch.save"),
+    (0, b"\x93NUMPY", "is a NumPy array", "save a state dict with torch.save"),
+    (0, b"model_checkpoint_path:", "is TensorFlow's list of checkpoints", TO_PYTORCH),
+    (0, b"\x89PNG", "is a picture", DOWNLOAD),
+    (0, b"%PDF", "is a PDF", DOWNLOAD),
+    (0, b"\x7fELF", "is a program", DOWNLOAD),
+    (
+        257,
+        b"ustar",
+        "is a tar archive",
+        "unpack it; if torch before 0.1.10 wrote it, load and save it again with torch 1.x",
+    ),
+    (4, b"TFL3", "is a TensorFlow Lite model", TO_PYTORCH),
+    (0, b"\xef\xbb\xbf{", "is JSON with a byte-order mark", "save it as plain UTF-8"),
+];
+
+/// The last eight bytes of TensorFlow's `.index`, which is a LevelDB table.
+const TENSORFLOW_INDEX: [u8; 8] = *b"\x57\xfb\x80\x8b\x24\x75\x47\xdb";
+
+fn foreign(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
+    for (offset, signature, what, hint) in SIGNATURES {
+        if bytes.get(offset..).is_some_and(|rest| rest.starts_with(signature)) {
+            return Some((what, hint));
+        }
+    }
+    let start = bytes[..bytes.len().min(512)].trim_ascii_start().to_ascii_lowercase();
+    if [&b"<!doctype html"[..], b"<html", b"<?xml", b"<head"]
+        .iter()
+        .any(|tag| start.starts_with(tag))
+    {
+        return Some(("is a web page, not the model", DOWNLOAD));
+    }
+    if bytes.ends_with(&TENSORFLOW_INDEX) {
+        return Some(("is the index of a TensorFlow checkpoint", TO_PYTORCH));
+    }
+    // A protobuf whose field 1 is a small number (the version of the format) and whose field 2
+    // or 3 is text (the producer) is how ONNX begins.
+    if matches!(bytes, [0x08, 1..=0x20, 0x12 | 0x1a, 1..=0x40, ..]) {
+        return Some(("looks like ONNX", "get the PyTorch or safetensors weights"));
+    }
+    if bytes[0] == 0x80 && !is_legacy(bytes) {
+        return Some((
+            "is a bare pickle (or a damaged PyTorch file), not a checkpoint",
+            "nothing of it was executed; save a state dict with torch.save",
+        ));
+    }
+    None
+}
+
+/// Formats that have no signature.
+fn foreign_by_name(path: &Path) -> Option<(&'static str, &'static str)> {
+    let name = path.file_name()?.to_string_lossy();
+    if name.contains(".data-00000-of-") || name.ends_with(".ckpt") || name.ends_with(".meta") {
+        return Some(("is part of a TensorFlow checkpoint", TO_PYTORCH));
+    }
+    name.ends_with(".msgpack").then_some(("is a Flax model", TO_PYTORCH))
+}
+
+/// What to do about a folder without a model: tells what it does hold.
+pub(super) fn folder_hint(folder: &Path) -> String {
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .take(1000)
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    let ends = |ends: &[&str]| {
+        let named = |name: &&String| ends.iter().any(|end| name.ends_with(end));
+        names.iter().find(named)
+    };
+    if let Some(name) = ends(&[".bin", ".pt", ".pth", ".safetensors", ".index.json"]) {
+        return format!("it holds {name}: name that file itself");
+    }
+    if let Some(name) = ends(&[".h5", ".ckpt.index", ".index", ".msgpack", ".onnx", ".gguf"]) {
+        return format!("it holds {name}, which is not PyTorch: {TO_PYTORCH}");
+    }
+    let holds_model = |name: &&String| {
+        MODEL_FILES.iter().any(|file| folder.join(name.as_str()).join(file).exists())
+    };
+    // A discriminator and a generator, as `--model` wants them, are two models.
+    let below: Vec<String> = names.iter().filter(holds_model).map(|n| format!("{n}/")).collect();
+    if !below.is_empty() {
+        return format!("models lie below it, in {}: name one of these", below.join(" and "));
+    }
+    format!("expected {}", MODEL_FILES.join(" or "))
+}
