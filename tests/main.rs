@@ -2,4 +2,8 @@
 //! Each module's first line says what it proves.
 
 mod checkpoint;
+mod corrector;
+mod electra;
 mod kernels;
+mod similarity;
+mod tokenizer;

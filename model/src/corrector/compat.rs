@@ -1,0 +1,185 @@
+//! `--policy compat`: the ELECTRA corrector of pycorrector, step by step.
+//!
+//! 1. The line is split into blocks: runs of Han characters (U+4E00–U+9FA5), Latin letters,
+//!    digits and `+#&`. What lies between is passed over. A block is read without its context.
+//! 2. The discriminator flags the tokens whose logit is above 0.
+//! 3. From left to right, each flagged Han character is masked and the generator asked, the
+//!    corrections made so far in place. If the character is among the top five of the whole
+//!    vocabulary it stays; else the first of the five that is a candidate (same sound
+//!    without tone, or near in shape) takes its place.
+//!
+//! Two of its mistakes are not repeated: it used the index of a token as that of a character,
+//! and failed on blocks of more than 510 tokens; here spans say where a token lies, and a
+//! longer block is read in pieces. (Source: pycorrector at 816ed87,
+//! `pycorrector/electra/electra_corrector.py`.)
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use super::detector::Detector;
+use super::reading::{Gap, filled, log_sum_exp, replaced, top};
+use super::{Alternative, Correction, Corrector, Similarity, probability, single};
+use crate::Error;
+use crate::tokenizer::Tokenizer;
+
+/// How many of the generator's proposals are looked at.
+const TOP: usize = 5;
+
+/// The flagged characters of every line.
+pub(super) fn detect(
+    detector: &mut Detector,
+    lines: &[&str],
+) -> Result<Vec<Vec<Correction>>, Error> {
+    let mut findings = vec![Vec::new(); lines.len()];
+    for piece in flagged_pieces(detector, lines)? {
+        for &(at, logit) in &piece.flagged {
+            let span = piece.spans[at].clone();
+            findings[piece.line].push(Correction::suspicion(lines[piece.line], span, logit));
+        }
+    }
+    Ok(findings)
+}
+
+/// The corrections of every line.
+pub(super) fn correct(
+    corrector: &mut Corrector,
+    lines: &[&str],
+) -> Result<Vec<Vec<Correction>>, Error> {
+    let mut pieces = flagged_pieces(&mut corrector.detector, lines)?;
+    let mut corrections = vec![Vec::new(); lines.len()];
+    let Corrector { generator, detector: Detector { tokenizer, arena, .. }, .. } = corrector;
+    // Pieces do not see each other: the n-th flagged character of all of them is one batch.
+    while !pieces.is_empty() {
+        let asked: Vec<(usize, f32)> = pieces
+            .iter_mut()
+            .map(|piece| piece.flagged.pop_front().expect("decided pieces are dropped"))
+            .collect();
+        let gaps: Vec<Gap> = pieces
+            .iter()
+            .zip(&asked)
+            .map(|(piece, &(at, _))| {
+                let mut ids = piece.ids.clone();
+                ids[at] = tokenizer.mask();
+                Gap { ids, at: vec![at] }
+            })
+            .collect();
+        filled(generator, tokenizer, &gaps, arena, |gap, _, logits| {
+            let (piece, (at, logit)) = (&mut pieces[gap], asked[gap]);
+            if let Some((chosen, alternatives)) = choose(tokenizer, piece.ids[at], logits) {
+                corrections[piece.line].push(Correction {
+                    span: piece.spans[at].clone(),
+                    wrong: tokenizer.token(piece.ids[at]).to_owned(),
+                    right: Some(tokenizer.token(chosen).to_owned()),
+                    detection: probability(logit),
+                    confidence: (logits[chosen as usize] - log_sum_exp(logits)).exp(),
+                    alternatives,
+                });
+                piece.ids[at] = chosen;
+            }
+        })?;
+        pieces.retain(|piece| !piece.flagged.is_empty());
+    }
+    for line in &mut corrections {
+        line.sort_by_key(|correction| correction.span.start);
+    }
+    Ok(corrections)
+}
+
+/// What replaces the Han character `original`, if anything, and the generator's top five.
+fn choose(tokenizer: &Tokenizer, original: u32, logits: &[f32]) -> Option<(u32, Vec<Alternative>)> {
+    let best = top(logits, TOP);
+    if best.contains(&original) {
+        return None;
+    }
+    let similarity = Similarity::builtin();
+    let wrong = single(tokenizer.token(original))?;
+    let mut near = similarity.same_sound(wrong);
+    near.extend(similarity.near_in_shape(wrong).into_iter().map(|(c, _)| c));
+    let is_near = |&id: &u32| single(tokenizer.token(id)).is_some_and(|c| near.contains(&c));
+    let chosen = best.iter().copied().find(is_near)?;
+    let whole = log_sum_exp(logits);
+    let alternatives = best.into_iter().map(|id| Alternative {
+        text: tokenizer.token(id).to_owned(),
+        probability: (logits[id as usize] - whole).exp(),
+    });
+    Some((chosen, alternatives.collect()))
+}
+
+/// A block, or a piece of one that is too long, as it is read.
+struct Piece {
+    line: usize,
+    ids: Vec<u32>,
+    /// Bytes of the line.
+    spans: Vec<Range<usize>>,
+    /// Flagged Han characters not yet decided: place in `ids`, logit.
+    flagged: VecDeque<(usize, f32)>,
+}
+
+/// The pieces in which the discriminator flagged a Han character.
+fn flagged_pieces(detector: &mut Detector, lines: &[&str]) -> Result<Vec<Piece>, Error> {
+    let max = detector.window();
+    let Detector { tokenizer, discriminator, arena, .. } = detector;
+    let mut pieces = Vec::new();
+    for (line, text) in lines.iter().enumerate() {
+        for block in blocks(text) {
+            let encoding = tokenizer.encode(&text[block.clone()]);
+            let spans: Vec<_> = encoding
+                .spans
+                .iter()
+                .map(|span| block.start + span.start..block.start + span.end)
+                .collect();
+            for (ids, spans) in encoding.ids.chunks(max).zip(spans.chunks(max)) {
+                // Nothing can be flagged where there is no Han character.
+                if spans.iter().any(|span| is_han(&text[span.clone()])) {
+                    let (ids, spans) = (ids.to_vec(), spans.to_vec());
+                    pieces.push(Piece { line, ids, spans, flagged: VecDeque::new() });
+                }
+            }
+        }
+    }
+    let sequences: Vec<&[u32]> = pieces.iter().map(|piece| &piece.ids[..]).collect();
+    let logits = replaced(discriminator, tokenizer, &sequences, arena)?;
+    for (piece, logits) in pieces.iter_mut().zip(logits) {
+        let flagged = logits.into_iter().enumerate().filter(|&(at, logit)| {
+            let char_at = &lines[piece.line][piece.spans[at].clone()];
+            // A character outside the vocabulary is [UNK], and nobody can say what is wrong with it.
+            logit > 0.0 && is_han(char_at) && piece.ids[at] != tokenizer.unk()
+        });
+        piece.flagged = flagged.collect();
+    }
+    pieces.retain(|piece| !piece.flagged.is_empty());
+    Ok(pieces)
+}
+
+/// Byte ranges of the runs of `[\u{4E00}-\u{9FA5}a-zA-Z0-9+#&]`.
+fn blocks(text: &str) -> Vec<Range<usize>> {
+    let mut blocks: Vec<Range<usize>> = Vec::new();
+    for (at, c) in text.char_indices() {
+        if matches!(c, '\u{4E00}'..='\u{9FA5}' | 'a'..='z' | 'A'..='Z' | '0'..='9' | '+' | '#' | '&')
+        {
+            let end = at + c.len_utf8();
+            match blocks.last_mut() {
+                Some(block) if block.end == at => block.end = end,
+                _ => blocks.push(at..end),
+            }
+        }
+    }
+    blocks
+}
+
+/// One character of U+4E00–U+9FA5, the range that pycorrector calls Chinese.
+fn is_han(text: &str) -> bool {
+    single(text).is_some_and(|c| ('\u{4E00}'..='\u{9FA5}').contains(&c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_runs_of_han_latin_digits_and_three_signs() {
+        let text = "我用iPhone12，拍 照+#&。𠀀好";
+        let found: Vec<&str> = blocks(text).into_iter().map(|block| &text[block]).collect();
+        assert_eq!(found, ["我用iPhone12", "拍", "照+#&", "好"]);
+    }
+}

@@ -1,0 +1,74 @@
+//! `fill`: what the generator would write at each `[MASK]` of a text.
+
+use std::ops::Range;
+
+use zhengzi_runtime::{Arena, Checkpoint, Cpu};
+
+use super::Alternative;
+use super::reading::{Gap, filled, log_sum_exp, top};
+use super::segmenter::windows;
+use crate::Error;
+use crate::electra::Generator;
+use crate::pair::{ModelPaths, Pair};
+use crate::tokenizer::Tokenizer;
+
+/// A mask and what could stand there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Blank {
+    /// Bytes of `[MASK]` in the text.
+    pub span: Range<usize>,
+    /// The likeliest tokens of the whole vocabulary, best first.
+    pub alternatives: Vec<Alternative>,
+}
+
+/// Fills masks with a generator.
+pub struct Filler {
+    tokenizer: Tokenizer,
+    generator: Generator,
+    arena: Arena,
+}
+
+impl Filler {
+    /// Loads the generator and no discriminator.
+    pub fn open(paths: &ModelPaths, cpu: &Cpu) -> Result<Filler, Error> {
+        let (tokenizer, generator) = Pair::resolve(paths)?.generator()?.load_generator(cpu)?;
+        Ok(Filler { tokenizer, generator, arena: Arena::new() })
+    }
+
+    /// The file of the generator's weights.
+    pub fn checkpoint(&self) -> &Checkpoint {
+        self.generator.checkpoint()
+    }
+
+    /// The `top_k` likeliest tokens at every `[MASK]` of `text`; all masks are read at once.
+    pub fn fill(&mut self, text: &str, top_k: usize) -> Result<Vec<Blank>, Error> {
+        let Filler { tokenizer, generator, arena } = self;
+        let encoding = tokenizer.encode_with_specials(text);
+        let mut places = Vec::new();
+        let mut gaps = Vec::new();
+        for window in windows(text, &encoding.spans, generator.config().max_positions - 2) {
+            let is_mask = |at: &usize| encoding.ids[*at] == tokenizer.mask();
+            let masks: Vec<usize> = window.judged.filter(is_mask).collect();
+            if !masks.is_empty() {
+                gaps.push(Gap {
+                    ids: encoding.ids[window.tokens.clone()].to_vec(),
+                    at: masks.iter().map(|at| at - window.tokens.start).collect(),
+                });
+                places.push(masks);
+            }
+        }
+        let mut blanks = Vec::new();
+        filled(generator, tokenizer, &gaps, arena, |gap, place, logits| {
+            let whole = log_sum_exp(logits);
+            let alternatives = top(logits, top_k).into_iter().map(|id| Alternative {
+                text: tokenizer.token(id).to_owned(),
+                probability: (logits[id as usize] - whole).exp(),
+            });
+            blanks.push(Blank {
+                span: encoding.spans[places[gap][place]].clone(),
+                alternatives: alternatives.collect(),
+            });
+        })?;
+        Ok(blanks)
+    }
+}

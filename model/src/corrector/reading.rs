@@ -1,0 +1,147 @@
+//! Many token sequences through a network, in forward passes of bounded size.
+//!
+//! Sequences come and results go without `[CLS]` and `[SEP]`; both are added here. A pass
+//! concatenates sequences of any lengths, so that a file of mixed lengths costs its tokens.
+
+use zhengzi_runtime::Arena;
+
+use crate::Error;
+use crate::electra::{Batch, Discriminator, Generator};
+use crate::tokenizer::Tokenizer;
+
+/// Tokens of one forward pass, unless one sequence alone has more. Enough to fill the matrix
+/// kernels, and an activation memory of 10 MB for the small model, 30 MB for base.
+const TOKENS: usize = 1024;
+
+/// Masks of one forward pass, unless one sequence alone has more: each costs a row of
+/// logits as long as the vocabulary.
+const MASKS: usize = 32;
+
+/// The logit "was replaced" of every token of every sequence.
+pub(super) fn replaced(
+    discriminator: &Discriminator,
+    tokenizer: &Tokenizer,
+    sequences: &[&[u32]],
+    arena: &mut Arena,
+) -> Result<Vec<Vec<f32>>, Error> {
+    let mut results = Vec::with_capacity(sequences.len());
+    let mut rest = sequences;
+    while !rest.is_empty() {
+        let (now, later) = rest.split_at(fitting(rest.iter().map(|ids| (ids.len() + 2, 0))));
+        let mut batch = Batch::new();
+        for ids in now {
+            batch.push(&framed(tokenizer, ids));
+        }
+        let logits = discriminator.logits(&batch, arena)?;
+        for bounds in batch.offsets().windows(2) {
+            results.push(logits[bounds[0] + 1..bounds[1] - 1].to_vec());
+        }
+        rest = later;
+    }
+    Ok(results)
+}
+
+/// A sequence with the places to fill.
+pub(super) struct Gap {
+    /// Ids, masks already in place.
+    pub(super) ids: Vec<u32>,
+    /// Where to ask, ascending.
+    pub(super) at: Vec<usize>,
+}
+
+/// Hands `(gap, place, logits of the whole vocabulary)` to `each` for every place of every
+/// gap, in order.
+pub(super) fn filled(
+    generator: &Generator,
+    tokenizer: &Tokenizer,
+    gaps: &[Gap],
+    arena: &mut Arena,
+    mut each: impl FnMut(usize, usize, &[f32]),
+) -> Result<(), Error> {
+    let vocabulary = generator.config().vocab_size;
+    let mut done = 0;
+    while done < gaps.len() {
+        let rest = &gaps[done..];
+        let now = &rest[..fitting(rest.iter().map(|gap| (gap.ids.len() + 2, gap.at.len())))];
+        let mut batch = Batch::new();
+        let mut rows = Vec::new();
+        for gap in now {
+            rows.extend(gap.at.iter().map(|at| batch.tokens() + 1 + at));
+            batch.push(&framed(tokenizer, &gap.ids));
+        }
+        let logits = generator.logits(&batch, &rows, arena)?;
+        let mut logits = logits.chunks_exact(vocabulary);
+        for (i, gap) in now.iter().enumerate() {
+            for place in 0..gap.at.len() {
+                each(done + i, place, logits.next().expect("a row of logits for each place"));
+            }
+        }
+        done += now.len();
+    }
+    Ok(())
+}
+
+/// How many of these sequences, given as (tokens, masks), share the next pass: at least one.
+fn fitting(sizes: impl Iterator<Item = (usize, usize)>) -> usize {
+    let (mut tokens, mut masks) = (0, 0);
+    let fits = sizes.take_while(|&(t, m)| {
+        (tokens, masks) = (tokens + t, masks + m);
+        tokens <= TOKENS && masks <= MASKS
+    });
+    fits.count().max(1)
+}
+
+fn framed(tokenizer: &Tokenizer, ids: &[u32]) -> Vec<u32> {
+    let mut framed = Vec::with_capacity(ids.len() + 2);
+    framed.push(tokenizer.cls());
+    framed.extend_from_slice(ids);
+    framed.push(tokenizer.sep());
+    framed
+}
+
+/// ln Σ exp(z), so that ln p = z − this.
+pub(super) fn log_sum_exp(logits: &[f32]) -> f32 {
+    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    // In f64: twenty thousand small terms.
+    let sum: f64 = logits.iter().map(|z| f64::from(z - max).exp()).sum();
+    max + sum.ln() as f32
+}
+
+/// The `k` ids of the largest logits, best first; of equal ones the lower id first.
+pub(super) fn top(logits: &[f32], k: usize) -> Vec<u32> {
+    let k = k.min(logits.len());
+    let order =
+        |a: &u32, b: &u32| logits[*b as usize].total_cmp(&logits[*a as usize]).then(a.cmp(b));
+    let mut ids: Vec<u32> = (0..logits.len() as u32).collect();
+    if k > 0 && k < ids.len() {
+        ids.select_nth_unstable_by(k - 1, order);
+    }
+    ids.truncate(k);
+    ids.sort_unstable_by(order);
+    ids
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pass_takes_at_least_one_sequence_and_stops_at_either_bound() {
+        assert_eq!(fitting([(5000, 0), (1, 0)].into_iter()), 1);
+        assert_eq!(fitting([(500, 0), (500, 0), (500, 0)].into_iter()), 2);
+        assert_eq!(fitting([(10, 20), (10, 12), (10, 1)].into_iter()), 2);
+    }
+
+    #[test]
+    fn the_top_is_sorted_and_ties_go_to_the_lower_id() {
+        let logits = [1.0, 3.0, 2.0, 3.0];
+        assert_eq!(top(&logits, 3), [1, 3, 2]);
+        assert_eq!(top(&logits, 9), [1, 3, 2, 0]);
+        assert_eq!(top(&logits, 0), [0u32; 0]);
+    }
+
+    #[test]
+    fn log_sum_exp_survives_large_logits() {
+        assert!((log_sum_exp(&[1000.0, 1000.0]) - 1000.0 - 2f32.ln()).abs() < 1e-4);
+    }
+}

@@ -1,0 +1,265 @@
+//! `--policy default`: read, propose, decide, and read again.
+//!
+//! 1. The discriminator reads whole windows. Characters whose probability of being replaced
+//!    reaches the threshold are suspects.
+//! 2. Each suspect is masked and the generator says what could stand there. Its candidates
+//!    are the characters near in sound or shape, and the generator's own top k.
+//! 3. The best candidate takes its place for a trial, unless its score is hopeless. Of
+//!    neighbours only the better one: a pair of wrong changes would spoil each other's trial.
+//! 4. The discriminator reads the changed windows again. What it says of the new character
+//!    completes the score: a change that does not win by the margin is taken back. New
+//!    suspects in the changed windows go through 2 and 3.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use super::candidates::{Candidate, Candidates};
+use super::detector::{Detector, Line, logit};
+use super::reading::{Gap, filled, log_sum_exp, top};
+use super::scorer::{Evidence, WEIGHTS, Weights, score, verified};
+use super::{Alternative, Correction, Corrector, probability, single};
+use crate::Error;
+use crate::tokenizer::Tokenizer;
+
+/// The probability from which a character is a suspect. Low: the discriminator nominates,
+/// the score decides.
+const SUSPECT: f32 = 0.12;
+
+/// The score below which a candidate is not worth a second reading.
+const HOPELESS: f32 = -2.0;
+
+/// By how much a change must win. Below 0 because the weights were fitted where an error is
+/// rarer than a suspicion: `docs/correction.md` shows what each margin finds and alarms.
+const MARGIN: f32 = -0.5;
+
+/// Alternatives that a correction carries.
+const ALTERNATIVES: usize = 5;
+
+/// The corrections of every line.
+pub(super) fn correct(
+    corrector: &mut Corrector,
+    lines: &[&str],
+) -> Result<Vec<Vec<Correction>>, Error> {
+    let settings = &corrector.detector.settings;
+    let (rounds, margin) = (settings.rounds, settings.margin.unwrap_or(MARGIN));
+    let mut read: Vec<Line> =
+        lines.iter().map(|text| Line::new(&corrector.detector, text)).collect();
+    let mut changes: Vec<Change> = Vec::new();
+    // Places that were tried, by line and token: none is tried twice.
+    let mut tried: HashSet<(usize, usize)> = HashSet::new();
+    // The windows worth another round; at first all of them.
+    let mut windows: Option<HashSet<(usize, usize)>> = None;
+    for _ in 0..rounds {
+        corrector.detector.read(&mut read)?;
+        let mut suspects = suspects(&corrector.detector, &read);
+        suspects.retain(|suspect| {
+            let is_open =
+                windows.as_ref().is_none_or(|w| w.contains(&(suspect.line, suspect.window)));
+            is_open && !tried.contains(&(suspect.line, suspect.at))
+        });
+        let proposals = propose(corrector, &read, &suspects)?;
+        let on_trial = on_trial(&suspects, &proposals);
+        let mut trials = Vec::new();
+        let mut again = HashSet::new();
+        for ((suspect, options), outcome) in suspects.into_iter().zip(proposals).zip(on_trial) {
+            match outcome {
+                Trial::Now => {
+                    read[suspect.line].put(&suspect, options[0].candidate.id);
+                    tried.insert((suspect.line, suspect.at));
+                    trials.push((suspect, options));
+                }
+                Trial::Later => drop(again.insert((suspect.line, suspect.window))),
+                Trial::Never => {}
+            }
+        }
+        corrector.detector.read(&mut read)?;
+        let first_new = changes.len();
+        for (suspect, options) in trials {
+            let line = &mut read[suspect.line];
+            let score = verified(options[0].score, suspect.logit, line.logits[suspect.at]);
+            if score >= margin {
+                changes.push(Change { suspect, options, score });
+            } else {
+                line.put(&suspect, suspect.id);
+            }
+        }
+        again.extend(changes[first_new..].iter().map(|c| (c.suspect.line, c.suspect.window)));
+        if again.is_empty() {
+            break;
+        }
+        windows = Some(again);
+    }
+    let mut corrections = vec![Vec::new(); lines.len()];
+    for change in changes {
+        let line = &read[change.suspect.line];
+        corrections[change.suspect.line]
+            .push(change.into_correction(line, &corrector.detector.tokenizer));
+    }
+    for line in &mut corrections {
+        line.sort_by_key(|correction| correction.span.start);
+    }
+    Ok(corrections)
+}
+
+/// A character that may be wrong.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Suspect {
+    pub(super) line: usize,
+    /// The token of the line.
+    pub(super) at: usize,
+    /// The window that judges it.
+    pub(super) window: usize,
+    /// What stands there.
+    pub(super) id: u32,
+    /// The discriminator's logit for it.
+    pub(super) logit: f32,
+}
+
+/// When the best candidate of a suspect takes its place for a trial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trial {
+    Now,
+    /// A neighbour's candidate is better: after its trial.
+    Later,
+    /// Hopeless.
+    Never,
+}
+
+/// The trial of each suspect, `suspects` in order of their places.
+pub(super) fn on_trial(suspects: &[Suspect], proposals: &[Vec<Scored>]) -> Vec<Trial> {
+    let score = |i: usize| proposals[i].first().map_or(f32::NEG_INFINITY, |best| best.score);
+    let beats = |i: usize, j: usize| {
+        let (a, b) = (&suspects[i], &suspects[j]);
+        a.line == b.line && a.at.abs_diff(b.at) == 1 && score(i) > score(j)
+    };
+    let trial = |i: usize| {
+        if score(i) < HOPELESS {
+            Trial::Never
+        } else if (i > 0 && beats(i - 1, i)) || (i + 1 < suspects.len() && beats(i + 1, i)) {
+            Trial::Later
+        } else {
+            Trial::Now
+        }
+    };
+    (0..suspects.len()).map(trial).collect()
+}
+
+/// A candidate with its score.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scored {
+    pub(super) candidate: Candidate,
+    pub(super) evidence: Evidence,
+    pub(super) score: f32,
+}
+
+/// A suspect, its candidates, of which the first took its place, and the verified score.
+struct Change {
+    suspect: Suspect,
+    options: Vec<Scored>,
+    score: f32,
+}
+
+impl Change {
+    fn into_correction(self, line: &Line, tokenizer: &Tokenizer) -> Correction {
+        let span: Range<usize> = line.spans[self.suspect.at].clone();
+        let text = |id: u32| tokenizer.token(id).to_owned();
+        let alternatives = self.options.iter().take(ALTERNATIVES).map(|option| Alternative {
+            text: text(option.candidate.id),
+            probability: option.evidence.chosen.exp(),
+        });
+        Correction {
+            wrong: line.text[span.clone()].to_owned(),
+            span,
+            right: Some(text(self.options[0].candidate.id)),
+            detection: probability(self.suspect.logit),
+            confidence: probability(self.score),
+            alternatives: alternatives.collect(),
+        }
+    }
+}
+
+/// Every character that reaches the threshold, line by line, left to right.
+pub(super) fn suspects(detector: &Detector, lines: &[Line]) -> Vec<Suspect> {
+    let threshold = logit(detector.settings.threshold.unwrap_or(SUSPECT));
+    let mut suspects = Vec::new();
+    for (l, line) in lines.iter().enumerate() {
+        for (window, part) in line.windows.iter().enumerate() {
+            for at in part.judged.clone() {
+                let logit = line.logits[at];
+                if logit >= threshold && line.can_be_wrong(at, &detector.tokenizer) {
+                    suspects.push(Suspect { line: l, at, window, id: line.ids[at], logit });
+                }
+            }
+        }
+    }
+    suspects
+}
+
+/// For each suspect its candidates, best first.
+pub(super) fn propose(
+    corrector: &mut Corrector,
+    lines: &[Line],
+    suspects: &[Suspect],
+) -> Result<Vec<Vec<Scored>>, Error> {
+    let Corrector { detector, generator, candidates } = corrector;
+    let Detector { tokenizer, arena, settings, .. } = detector;
+    // One mask a reading: several at once cost less and lose a fifth of the corrections.
+    let gaps: Vec<Gap> = suspects
+        .iter()
+        .map(|suspect| {
+            let line = &lines[suspect.line];
+            let tokens = line.windows[suspect.window].tokens.clone();
+            let at = suspect.at - tokens.start;
+            let mut ids = line.ids[tokens].to_vec();
+            ids[at] = tokenizer.mask();
+            Gap { ids, at: vec![at] }
+        })
+        .collect();
+    let mut proposals = Vec::with_capacity(suspects.len());
+    filled(generator, tokenizer, &gaps, arena, |gap, _, logits| {
+        proposals.push(options(tokenizer, candidates, settings.top_k, &suspects[gap], logits));
+    })?;
+    Ok(proposals)
+}
+
+/// The candidates for one suspect, scored, best first.
+fn options(
+    tokenizer: &Tokenizer,
+    candidates: &mut Candidates,
+    top_k: usize,
+    suspect: &Suspect,
+    logits: &[f32],
+) -> Vec<Scored> {
+    let whole = log_sum_exp(logits);
+    let mut found = candidates.of(tokenizer, suspect.id).to_vec();
+    for id in top(logits, top_k) {
+        let is_new = id != suspect.id && found.iter().all(|candidate| candidate.id != id);
+        // A character for a character: nothing else is ever put in a text.
+        if is_new && single(tokenizer.token(id)).is_some_and(super::detector::is_han_char) {
+            found.push(Candidate { id, sound: 0.0, shape: 0.0 });
+        }
+    }
+    let mut options: Vec<Scored> = found
+        .into_iter()
+        .map(|candidate| {
+            let evidence = Evidence {
+                chosen: logits[candidate.id as usize] - whole,
+                original: logits[suspect.id as usize] - whole,
+                suspicion: suspect.logit,
+                sound: candidate.sound,
+                shape: candidate.shape,
+            };
+            Scored { candidate, evidence, score: 0.0 }
+        })
+        .collect();
+    rescore(&WEIGHTS, &mut options);
+    options
+}
+
+/// Scores the candidates anew and puts the best first.
+pub(super) fn rescore(weights: &Weights, options: &mut [Scored]) {
+    for option in options.iter_mut() {
+        option.score = score(weights, &option.evidence);
+    }
+    options.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.candidate.id.cmp(&b.candidate.id)));
+}

@@ -1,0 +1,180 @@
+//! The encoder: N times
+//!
+//! ```text
+//! q, k, v = x Wqᵀ + bq, …           a = softmax(q kᵀ / √d) v   for each head
+//! y = LN(x + a Woᵀ + bo)            attention.output
+//! x = LN(y + act(y Wiᵀ + bi) W₂ᵀ + b₂)   intermediate, output
+//! ```
+//!
+//! Post-LN as in BERT; no pooler and no norm at the end. In the last layer only the rows
+//! that a head will read are carried past attention.
+
+use zhengzi_kernels::{Isa, MatMut, MatRef, attention::attention, gelu::Activation};
+use zhengzi_runtime::{Arena, Checkpoint, Linear};
+
+use super::embeddings::{Embeddings, LayerNorm};
+use super::{Batch, Config};
+use crate::Error;
+
+/// Embeddings and layers: ids in, hidden states out.
+pub(super) struct Encoder {
+    pub(super) embeddings: Embeddings,
+    layers: Vec<Layer>,
+    pub(super) config: Config,
+}
+
+struct Layer {
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    attention_output: Linear,
+    attention_norm: LayerNorm,
+    intermediate: Linear,
+    output: Linear,
+    output_norm: LayerNorm,
+    heads: usize,
+    activation: Activation,
+}
+
+impl Encoder {
+    pub(super) fn load(checkpoint: &Checkpoint, config: &Config) -> Result<Encoder, Error> {
+        let layers = (0..config.layers).map(|n| Layer::load(checkpoint, config, n));
+        Ok(Encoder {
+            embeddings: Embeddings::load(checkpoint, config)?,
+            layers: layers.collect::<Result<_, _>>()?,
+            config: config.clone(),
+        })
+    }
+
+    /// Hands the hidden states of `rows` of the batch, `[rows.len(), h]`, to `head`.
+    ///
+    /// Panics where a sentence is longer than the positions or an id outside the vocabulary:
+    /// whoever builds a batch has cut it to size.
+    pub(super) fn forward<R>(
+        &self,
+        isa: Isa,
+        batch: &Batch,
+        rows: Rows,
+        arena: &mut Arena,
+        head: impl FnOnce(MatRef<f32>) -> R,
+    ) -> R {
+        let Config { embedding_size: c, hidden_size: h, intermediate_size: f, .. } = self.config;
+        let t = batch.tokens();
+        let mut frame = arena.frame(&[(t, h), (t, h), (t, h), (t, 3 * h), (t, f)]);
+        let (mut x, mut y, mut context) = (frame.take(t, h), frame.take(t, h), frame.take(t, h));
+        let (mut qkv, mut wide) = (frame.take(t, 3 * h), frame.take(t, f));
+
+        // Scratch that is idle until the first layer; c ≤ 3 h in every ELECTRA but perhaps a
+        // strange one, which pays an allocation.
+        let mut spare = Vec::new();
+        let narrow = match c <= 3 * h {
+            true => qkv.block(0..t, 0..c),
+            false => {
+                spare.resize(t * c, 0.0);
+                MatMut::new(&mut spare, t, c)
+            }
+        };
+        self.embeddings.forward(isa, batch, narrow, x.reborrow());
+
+        for (n, layer) in self.layers.iter().enumerate() {
+            layer.attend(isa, batch, x.as_ref(), qkv.reborrow(), context.reborrow());
+            match rows {
+                Rows::Some(rows) if n + 1 == self.layers.len() => {
+                    // qkv is free again: the chosen rows move there, then back.
+                    gather(&mut x, &mut qkv, rows);
+                    gather(&mut context, &mut qkv, rows);
+                    let m = rows.len();
+                    let (mut x, mut y, mut wide) =
+                        (top(&mut x, m), top(&mut y, m), top(&mut wide, m));
+                    layer.feed(isa, top(&mut context, m).as_ref(), &mut x, &mut y, &mut wide);
+                    return head(x.as_ref());
+                }
+                _ => layer.feed(isa, context.as_ref(), &mut x, &mut y, &mut wide),
+            }
+        }
+        head(x.as_ref())
+    }
+}
+
+/// Which rows of a batch a head reads.
+#[derive(Clone, Copy)]
+pub(super) enum Rows<'a> {
+    /// Every token, in order.
+    All,
+    /// These, in this order.
+    Some(&'a [usize]),
+}
+
+/// Moves `rows` of `x` to its top, by way of `scratch`, whose rows are at least as wide.
+fn gather(x: &mut MatMut<f32>, scratch: &mut MatMut<f32>, rows: &[usize]) {
+    let cols = x.cols();
+    for (to, &from) in rows.iter().enumerate() {
+        scratch.row_mut(to)[..cols].copy_from_slice(x.as_ref().row(from));
+    }
+    for to in 0..rows.len() {
+        x.row_mut(to).copy_from_slice(&scratch.as_ref().row(to)[..cols]);
+    }
+}
+
+/// The first `m` rows.
+fn top<'a>(x: &'a mut MatMut<f32>, m: usize) -> MatMut<'a, f32> {
+    let cols = x.cols();
+    x.block(0..m, 0..cols)
+}
+
+impl Layer {
+    fn load(checkpoint: &Checkpoint, config: &Config, n: usize) -> Result<Layer, Error> {
+        let (h, f) = (config.hidden_size, config.intermediate_size);
+        let linear = |name: &str, outputs: usize, inputs: usize| {
+            Linear::load(checkpoint, &format!("electra.encoder.layer.{n}.{name}"), outputs, inputs)
+        };
+        let norm = |name: &str| {
+            let prefix = format!("electra.encoder.layer.{n}.{name}.LayerNorm");
+            LayerNorm::load(checkpoint, &prefix, h, config.layer_norm_eps)
+        };
+        Ok(Layer {
+            query: linear("attention.self.query", h, h)?,
+            key: linear("attention.self.key", h, h)?,
+            value: linear("attention.self.value", h, h)?,
+            attention_output: linear("attention.output.dense", h, h)?,
+            attention_norm: norm("attention.output")?,
+            intermediate: linear("intermediate.dense", f, h)?,
+            output: linear("output.dense", h, f)?,
+            output_norm: norm("output")?,
+            heads: config.heads,
+            activation: config.activation,
+        })
+    }
+
+    /// context `[t, h]` from x `[t, h]`; qkv `[t, 3h]` holds q, k and v side by side.
+    fn attend(
+        &self,
+        isa: Isa,
+        batch: &Batch,
+        x: MatRef<f32>,
+        mut qkv: MatMut<f32>,
+        context: MatMut<f32>,
+    ) {
+        let (t, h) = (x.rows(), x.cols());
+        for (part, linear) in [&self.query, &self.key, &self.value].into_iter().enumerate() {
+            linear.forward(isa, x, qkv.block(0..t, part * h..(part + 1) * h));
+        }
+        attention(isa, qkv.as_ref(), batch.offsets(), self.heads, context);
+    }
+
+    /// The rest of the layer, x `[m, h]` in place; y `[m, h]` and wide `[m, f]` are scratch.
+    fn feed(
+        &self,
+        isa: Isa,
+        context: MatRef<f32>,
+        x: &mut MatMut<f32>,
+        y: &mut MatMut<f32>,
+        wide: &mut MatMut<f32>,
+    ) {
+        self.attention_output.forward_residual(isa, context, x.as_ref(), y.reborrow());
+        self.attention_norm.forward(isa, y.reborrow());
+        self.intermediate.forward_activated(isa, y.as_ref(), self.activation, wide.reborrow());
+        self.output.forward_residual(isa, wide.as_ref(), y.as_ref(), x.reborrow());
+        self.output_norm.forward(isa, x.reborrow());
+    }
+}

@@ -1,0 +1,280 @@
+//! What reads the hidden states: the discriminator's and the generator's heads.
+//!
+//! ```text
+//! discriminator   z = act(x Wdᵀ + bd) · w + b                      sigmoid(z): "replaced"
+//! classifier      z = x Wᵀ + b, one label; or z₁ − z₀ of two       the same, fine-tuned
+//! generator       z = LN(gelu(x Wdᵀ + bd)) · wordᵀ + b             softmax(z): "what stands here"
+//! ```
+//!
+//! The generator's activation is the exact GELU whatever `hidden_act` says, and its matrix
+//! is the word embedding (facts: Hugging Face, `modeling_electra.py`). The heads' LayerNorm
+//! uses the config's epsilon, as TensorFlow's ELECTRA does and transformers since 4.16.
+//!
+//! What a file holds is told from its tensor names: the `architectures` of published
+//! configs is missing more often than not.
+
+use std::sync::Arc;
+
+use zhengzi_kernels::gelu::Activation;
+use zhengzi_kernels::gemm::{Epilogue, PackedB, gemm};
+use zhengzi_kernels::{MatMut, MatRef};
+use zhengzi_runtime::{Arena, Checkpoint, Cpu, Linear, TensorView, matrix, vector};
+
+use super::embeddings::LayerNorm;
+use super::encoder::{Encoder, Rows};
+use super::{Batch, Config};
+use crate::Error;
+
+/// What a checkpoint was trained to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `discriminator_predictions`: was each token replaced?
+    Discriminator,
+    /// `generator_predictions`: what stands at a mask?
+    Generator,
+    /// A linear layer of this name with one or two labels over every token.
+    TokenClassifier(String),
+    /// An encoder without any head.
+    Encoder,
+    /// No ELECTRA.
+    Unknown,
+}
+
+impl Kind {
+    /// Told from the names and shapes of the tensors.
+    pub fn of(checkpoint: &Checkpoint) -> Kind {
+        let has = |name: &str| checkpoint.get(name).is_some();
+        if has("discriminator_predictions.dense_prediction.weight") {
+            return Kind::Discriminator;
+        }
+        if has("generator_predictions.dense.weight") {
+            return Kind::Generator;
+        }
+        let Some(word) = checkpoint.get("electra.embeddings.word_embeddings.weight") else {
+            return Kind::Unknown;
+        };
+        let hidden = match checkpoint.get("electra.encoder.layer.0.output.dense.weight") {
+            Some(output) => output.shape().first().copied(),
+            None => word.shape().get(1).copied(),
+        };
+        let classifier = |tensor: &TensorView| {
+            let prefix = tensor.name().strip_suffix(".weight")?;
+            let is_head = !prefix.starts_with("electra.")
+                && matches!(*tensor.shape(), [1 | 2, inputs] if Some(inputs) == hidden);
+            is_head.then(|| prefix.to_owned())
+        };
+        let mut heads = checkpoint.tensors().filter_map(|tensor| classifier(&tensor));
+        match (heads.next(), heads.next()) {
+            (Some(prefix), None) => Kind::TokenClassifier(prefix),
+            _ => Kind::Encoder,
+        }
+    }
+
+    /// The kind in words.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Kind::Discriminator => "discriminator",
+            Kind::Generator => "generator",
+            Kind::TokenClassifier(_) => "token classifier",
+            Kind::Encoder => "encoder without a head",
+            Kind::Unknown => "not an ELECTRA",
+        }
+    }
+}
+
+/// The layers above the encoder of a [`Discriminator`].
+pub enum Head {
+    /// dense, activation, dense_prediction.
+    Replaced {
+        /// `[h, h]`
+        dense: Linear,
+        /// `[1, h]`
+        prediction: Linear,
+    },
+    /// One linear layer of one or two labels.
+    Labels(Linear),
+}
+
+/// Says of every token whether it was replaced.
+pub struct Discriminator {
+    encoder: Encoder,
+    head: Head,
+    checkpoint: Arc<Checkpoint>,
+    cpu: Cpu,
+}
+
+impl Discriminator {
+    /// A pre-trained discriminator, or a fine-tuned token classifier in its place.
+    pub fn load(
+        checkpoint: Arc<Checkpoint>,
+        config: &Config,
+        cpu: &Cpu,
+    ) -> Result<Discriminator, Error> {
+        let h = config.hidden_size;
+        let ck = &*checkpoint;
+        let head = match Kind::of(ck) {
+            Kind::Discriminator => Head::Replaced {
+                dense: Linear::load(ck, "discriminator_predictions.dense", h, h)?,
+                prediction: Linear::load(ck, "discriminator_predictions.dense_prediction", 1, h)?,
+            },
+            Kind::TokenClassifier(prefix) => {
+                let labels = ck.tensor(&format!("{prefix}.weight"))?.shape()[0];
+                Head::Labels(Linear::load(ck, &prefix, labels, h)?)
+            }
+            other => return Err(wrong_kind(ck, &other, "a discriminator or a token classifier")),
+        };
+        let encoder = Encoder::load(ck, config)?;
+        Ok(Discriminator { encoder, head, checkpoint, cpu: cpu.clone() })
+    }
+
+    /// The shape of the network.
+    pub fn config(&self) -> &Config {
+        &self.encoder.config
+    }
+
+    /// The file of its weights.
+    pub fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+
+    /// One logit for every token of the batch, `[CLS]` and `[SEP]` included: `[t]`.
+    /// Positive means "replaced" is the likelier.
+    pub fn logits(&self, batch: &Batch, arena: &mut Arena) -> Result<Vec<f32>, Error> {
+        let logits = self.cpu.run(|| {
+            self.encoder.forward(self.cpu.isa(), batch, Rows::All, arena, |x| self.read(x))
+        });
+        finite(logits, &self.checkpoint)
+    }
+
+    fn read(&self, x: MatRef<f32>) -> Vec<f32> {
+        let (isa, t) = (self.cpu.isa(), x.rows());
+        match &self.head {
+            Head::Replaced { dense, prediction } => {
+                let mut y = vec![0.0; t * x.cols()];
+                let mut y = MatMut::new(&mut y, t, x.cols());
+                dense.forward_activated(isa, x, self.encoder.config.activation, y.reborrow());
+                let mut z = vec![0.0; t];
+                prediction.forward(isa, y.as_ref(), MatMut::new(&mut z, t, 1));
+                z
+            }
+            Head::Labels(classifier) => {
+                let labels = classifier.outputs();
+                let mut z = vec![0.0; t * labels];
+                classifier.forward(isa, x, MatMut::new(&mut z, t, labels));
+                match labels {
+                    1 => z,
+                    // softmax([z₀, z₁])₁ = sigmoid(z₁ − z₀)
+                    _ => z.chunks_exact(2).map(|z| z[1] - z[0]).collect(),
+                }
+            }
+        }
+    }
+}
+
+/// Says what could stand at a token.
+pub struct Generator {
+    encoder: Encoder,
+    dense: Linear,
+    norm: LayerNorm,
+    /// The tied word embeddings `[v, c]` as a matrix, with the head's bias `[v]`.
+    vocabulary: PackedB,
+    bias: Vec<f32>,
+    checkpoint: Arc<Checkpoint>,
+    cpu: Cpu,
+}
+
+impl Generator {
+    /// A pre-trained generator.
+    pub fn load(
+        checkpoint: Arc<Checkpoint>,
+        config: &Config,
+        cpu: &Cpu,
+    ) -> Result<Generator, Error> {
+        let Config { vocab_size: v, embedding_size: c, hidden_size: h, .. } = *config;
+        let ck = &*checkpoint;
+        let kind = Kind::of(ck);
+        if kind != Kind::Generator {
+            return Err(wrong_kind(ck, &kind, "a generator"));
+        }
+        let encoder = Encoder::load(ck, config)?;
+        // Files that untied the head carry its matrix; the others share the embedding's.
+        let word = match ck.get("generator_lm_head.weight") {
+            Some(_) => matrix(ck, "generator_lm_head.weight", v, c)?,
+            None => encoder.embeddings.word.clone(),
+        };
+        // The oldest files call the bias by another name, or leave it at zero.
+        let bias = ["generator_lm_head.bias", "generator_predictions.bias"]
+            .into_iter()
+            .find(|name| ck.get(name).is_some())
+            .map_or(Ok(vec![0.0; v]), |name| vector(ck, name, v))?;
+        Ok(Generator {
+            dense: Linear::load(ck, "generator_predictions.dense", c, h)?,
+            norm: LayerNorm::load(ck, "generator_predictions.LayerNorm", c, config.layer_norm_eps)?,
+            vocabulary: PackedB::new(word, v, c),
+            bias,
+            encoder,
+            checkpoint,
+            cpu: cpu.clone(),
+        })
+    }
+
+    /// The shape of the network.
+    pub fn config(&self) -> &Config {
+        &self.encoder.config
+    }
+
+    /// The file of its weights.
+    pub fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+
+    /// The logits of the whole vocabulary at `rows` of the batch: `[rows.len(), v]`.
+    pub fn logits(
+        &self,
+        batch: &Batch,
+        rows: &[usize],
+        arena: &mut Arena,
+    ) -> Result<Vec<f32>, Error> {
+        let logits = self.cpu.run(|| {
+            let isa = self.cpu.isa();
+            self.encoder.forward(isa, batch, Rows::Some(rows), arena, |x| self.read(x))
+        });
+        finite(logits, &self.checkpoint)
+    }
+
+    fn read(&self, x: MatRef<f32>) -> Vec<f32> {
+        let (isa, m, v, c) = (self.cpu.isa(), x.rows(), self.bias.len(), self.dense.outputs());
+        let mut y = vec![0.0; m * c];
+        let mut y = MatMut::new(&mut y, m, c);
+        self.dense.forward_activated(isa, x, Activation::Gelu, y.reborrow());
+        self.norm.forward(isa, y.reborrow());
+        let mut z = vec![0.0; m * v];
+        let epilogue = Epilogue::Bias(&self.bias);
+        gemm(isa, y.as_ref(), &self.vocabulary, epilogue, MatMut::new(&mut z, m, v));
+        z
+    }
+}
+
+fn wrong_kind(checkpoint: &Checkpoint, found: &Kind, wanted: &str) -> Error {
+    let hint = match found {
+        Kind::Unknown => "the tensor names are not those of an ELECTRA",
+        _ => "give the folder of the other half of the pair (--detector, --generator)",
+    };
+    Error::new(checkpoint.path(), format!("is {}, where {wanted} is needed", found.name()), hint)
+}
+
+/// Mapped weights are not scanned when they are opened: that would read every page. A weight
+/// that is no number shows in the logits, and only then the file is searched for it.
+fn finite(logits: Vec<f32>, checkpoint: &Checkpoint) -> Result<Vec<f32>, Error> {
+    if logits.iter().all(|z| z.is_finite()) {
+        return Ok(logits);
+    }
+    let culprit = checkpoint
+        .tensors()
+        .find_map(|tensor| tensor.first_non_finite().map(|at| (tensor.name().to_owned(), at)));
+    let what = match culprit {
+        Some((name, at)) => format!("tensor {name} holds a NaN or an infinity at element {at}"),
+        None => "the network's output is not finite, though every weight is".to_owned(),
+    };
+    Err(Error::new(checkpoint.path(), what, "the file is damaged: fetch it again"))
+}

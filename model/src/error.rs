@@ -1,0 +1,59 @@
+//! Why a model cannot be used: always one line that names the file and the remedy.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use zhengzi_runtime::CheckpointError;
+
+use crate::tokenizer::TokenizerError;
+
+/// What went wrong with a model.
+#[derive(Debug)]
+pub enum Error {
+    /// The weights: container, tensors, shapes.
+    Checkpoint(CheckpointError),
+    /// The vocabulary.
+    Tokenizer(TokenizerError),
+    /// Anything else about a file of the model: `config.json`, a missing folder.
+    Model {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was wrong, and where in it.
+        what: String,
+        /// What to do about it; empty where nothing helps.
+        hint: String,
+    },
+}
+
+impl Error {
+    pub(crate) fn new(path: &Path, what: impl Into<String>, hint: impl Into<String>) -> Error {
+        Error::Model { path: path.to_owned(), what: what.into(), hint: hint.into() }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Checkpoint(error) => error.fmt(f),
+            Error::Tokenizer(error) => error.fmt(f),
+            Error::Model { path, what, hint } if hint.is_empty() => {
+                write!(f, "{}: {what}", path.display())
+            }
+            Error::Model { path, what, hint } => write!(f, "{}: {what}: {hint}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<CheckpointError> for Error {
+    fn from(error: CheckpointError) -> Error {
+        Error::Checkpoint(error)
+    }
+}
+
+impl From<TokenizerError> for Error {
+    fn from(error: TokenizerError) -> Error {
+        Error::Tokenizer(error)
+    }
+}

@@ -1,0 +1,17 @@
+//! ELECTRA, its tokenizer, and the correction of Chinese text.
+//!
+//! A line of text becomes token ids with byte spans ([`tokenizer`]); the discriminator says
+//! which were replaced and the generator what could stand there ([`electra`]); sound and
+//! shape decide among the candidates ([`corrector`]).
+
+pub mod config;
+pub mod corrector;
+pub mod electra;
+mod embedded;
+mod error;
+pub mod evaluation;
+mod pair;
+pub mod tokenizer;
+
+pub use error::Error;
+pub use pair::ModelPaths;

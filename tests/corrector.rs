@@ -1,0 +1,4 @@
+//! Sentences in, corrections out.
+
+#[path = "corrector/compat.rs"]
+mod compat;
