@@ -2,8 +2,10 @@
 //! Each module's first line says what it proves.
 
 mod checkpoint;
+mod cli;
 mod corrector;
 mod electra;
+mod house;
 mod kernels;
 mod similarity;
 mod tokenizer;

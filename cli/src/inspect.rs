@@ -1,0 +1,154 @@
+//! `inspect`: what a model file holds, and how this machine would run it.
+//! Looks at names and shapes only; needs no configuration and no vocabulary.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde::Serialize;
+use zhengzi_kernels::gemm;
+use zhengzi_model::electra::Kind;
+use zhengzi_runtime::{Checkpoint, Container, Cpu, DType};
+
+use crate::args::{Format, InspectArgs, available_isas};
+use crate::message::{printable, say};
+use crate::report::{JSON_VERSION, write_json};
+
+/// Runs the command.
+pub fn run(args: &InspectArgs) -> Result<ExitCode, Box<dyn Error>> {
+    let cpu = args.cpu.cpu()?;
+    let checkpoint = Checkpoint::open(&args.path)?;
+    let summary = Summary::of(&checkpoint, &args.path, &cpu);
+    let mut out = BufWriter::new(io::stdout().lock());
+    match args.format {
+        Format::Plain => summary.write_plain(&mut out)?,
+        Format::Json => write_json(&mut out, &summary)?,
+    }
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// For -v: what was opened, and on what it will run.
+pub fn say_loaded(checkpoints: &[&Checkpoint], cpu: &Cpu) {
+    for checkpoint in checkpoints {
+        let (kind, path) = (Kind::of(checkpoint).name(), checkpoint.path().display());
+        say(format_args!("{kind}: {path} ({})", container_name(checkpoint.container())));
+    }
+    say(format_args!("kernels: {}; threads: {}", cpu.isa().level(), cpu.threads()));
+}
+
+/// What is told, in this order; also the JSON object.
+#[derive(Serialize)]
+struct Summary {
+    version: u32,
+    path: String,
+    container: &'static str,
+    model: &'static str,
+    /// Numbers that were learned; a weight with two names (the tied head) counts once.
+    parameters: usize,
+    /// Of the mapped files.
+    bytes: u64,
+    isa: &'static str,
+    isas: Vec<&'static str>,
+    threads: usize,
+    kernels: Kernels,
+    tensors: Vec<Tensor>,
+}
+
+/// Which code would compute what.
+#[derive(Serialize)]
+struct Kernels {
+    gemm: &'static str,
+    others: &'static str,
+}
+
+#[derive(Serialize)]
+struct Tensor {
+    name: String,
+    dtype: String,
+    shape: Vec<usize>,
+}
+
+impl Summary {
+    fn of(checkpoint: &Checkpoint, path: &Path, cpu: &Cpu) -> Summary {
+        let mut weights = HashMap::new();
+        let mut tensors = Vec::new();
+        for tensor in checkpoint.tensors() {
+            if is_trained(tensor.dtype()) {
+                let place = (tensor.path(), tensor.byte_offset(), tensor.shape(), tensor.strides());
+                weights.insert(place, tensor.len());
+            }
+            tensors.push(Tensor {
+                name: tensor.name().to_owned(),
+                dtype: tensor.dtype().to_string(),
+                shape: tensor.shape().to_vec(),
+            });
+        }
+        let isa = cpu.isa().level().name();
+        Summary {
+            version: JSON_VERSION,
+            path: path.to_string_lossy().into_owned(),
+            container: container_name(checkpoint.container()),
+            model: Kind::of(checkpoint).name(),
+            parameters: weights.values().sum(),
+            bytes: checkpoint.mapped_bytes(),
+            isa,
+            isas: available_isas(),
+            threads: cpu.threads(),
+            kernels: Kernels { gemm: gemm::engine(cpu.isa()), others: isa },
+            tensors,
+        }
+    }
+
+    fn write_plain(&self, out: &mut impl Write) -> io::Result<()> {
+        let Summary { container, model, isa, threads, tensors, .. } = self;
+        let (parameters, count) = (grouped(self.parameters as u64), tensors.len());
+        writeln!(out, "path        {}", printable(&self.path))?;
+        writeln!(out, "container   {container}, {} bytes", grouped(self.bytes))?;
+        writeln!(out, "model       {model}")?;
+        writeln!(out, "parameters  {parameters} in {count} tensors")?;
+        writeln!(out, "isa         {isa}, of {}", self.isas.join(", "))?;
+        writeln!(out, "kernels     gemm: {}; others: {}", self.kernels.gemm, self.kernels.others)?;
+        writeln!(out, "threads     {threads}")?;
+        writeln!(out)?;
+        let width = tensors.iter().map(|tensor| tensor.name.chars().count()).max().unwrap_or(0);
+        for Tensor { name, dtype, shape } in tensors {
+            writeln!(out, "{:width$}  {dtype:4}  {shape:?}", printable(name))?;
+        }
+        Ok(())
+    }
+}
+
+fn container_name(container: Container) -> &'static str {
+    match container {
+        Container::Zip => "torch zip",
+        Container::Legacy => "torch legacy",
+        Container::Safetensors => "safetensors",
+    }
+}
+
+/// Integers in a checkpoint are buffers (`position_ids`), not parameters.
+fn is_trained(dtype: DType) -> bool {
+    matches!(dtype, DType::F64 | DType::F32 | DType::F16 | DType::Bf16)
+}
+
+/// 4503809 as 4,503,809.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().map(|g| std::str::from_utf8(g).unwrap_or("")).collect();
+    groups.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_numbers_are_grouped_by_thousands() {
+        let grouped = [0, 999, 1_000, 4_503_809].map(grouped);
+        assert_eq!(grouped, ["0", "999", "1,000", "4,503,809"]);
+    }
+}
