@@ -44,10 +44,9 @@ impl MappedFile {
             Ok(_) => {}
         }
         let file = File::open(path).map_err(|error| cannot_open(path, &error))?;
-        // SAFETY: the map is private and read-only, so nothing in this program changes its bytes.
-        // Another process may; the readers check every number they take from it at the moment of
-        // use and copy what they check, so a change gives other values, never an access outside
-        // the map. A file cut short meanwhile is the limit stated at the head of this file.
+        // SAFETY: private and read-only: nothing here changes the bytes. Another process may; the
+        // readers check each number at the moment of use, so a change gives other values, never an
+        // access outside the map. A file cut short meanwhile is the limit stated at this file's head.
         let map = unsafe { Mmap::map(&file) }
             .map_err(|error| CheckpointError::new(path, format!("cannot be mapped: {error}")))?;
         Ok(Arc::new(MappedFile { path: path.to_owned(), bytes: Bytes::Mapped(map) }))

@@ -28,6 +28,10 @@ const SUSPECT: f32 = 0.12;
 /// The score below which a candidate is not worth a second reading.
 const HOPELESS: f32 = -2.0;
 
+/// Tokens on either side of its mask that the generator sees: the sentence and its neighbours.
+/// A whole window for each suspect would cost the square of the window's length.
+const CONTEXT: usize = 64;
+
 /// By how much a change must win. Below 0 because the weights were fitted where an error is
 /// rarer than a suspicion: `docs/correction.md` shows what each margin finds and alarms.
 const MARGIN: f32 = -0.5;
@@ -208,9 +212,11 @@ pub(super) fn propose(
         .iter()
         .map(|suspect| {
             let line = &lines[suspect.line];
-            let tokens = line.windows[suspect.window].tokens.clone();
-            let at = suspect.at - tokens.start;
-            let mut ids = line.ids[tokens].to_vec();
+            let window = &line.windows[suspect.window].tokens;
+            let start = window.start.max(suspect.at.saturating_sub(CONTEXT));
+            let end = window.end.min(suspect.at + CONTEXT + 1);
+            let at = suspect.at - start;
+            let mut ids = line.ids[start..end].to_vec();
             ids[at] = tokenizer.mask();
             Gap { ids, at: vec![at] }
         })
