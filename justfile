@@ -4,7 +4,7 @@
 check:
     .ci/run
 
-# The tests under each instruction set of this CPU.
+# All tests; those of the kernels walk through every instruction set of this CPU.
 test:
     cargo test
 
@@ -16,10 +16,12 @@ evaluate *FILES:
 bench:
     cargo bench -p zhengzi-benches --bench electra
 
-# The golden files, from PyTorch and Hugging Face transformers (see tests/golden/README.md).
+# The golden files, from PyTorch and Hugging Face transformers (each script says what it needs).
 golden PYTHON="python3":
     {{PYTHON}} tests/golden/checkpoint/generate.py
     {{PYTHON}} tests/golden/electra/generate.py
+    {{PYTHON}} tests/golden/electra/containers.py
+    {{PYTHON}} tests/golden/compat/replay.py
 
 # Licences, bans and sources of all dependencies (needs cargo-deny).
 deny:
