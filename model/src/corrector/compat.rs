@@ -8,10 +8,10 @@
 //!    vocabulary it stays; else the first of the five that is a candidate (same sound
 //!    without tone, or near in shape) takes its place.
 //!
-//! Two of its mistakes are not repeated: it used the index of a token as that of a character,
-//! and failed on blocks of more than 510 tokens; here spans say where a token lies, and a
-//! longer block is read in pieces. (Source: pycorrector at 816ed87,
-//! `pycorrector/electra/electra_corrector.py`.)
+//! Three things differ. It used the index of a token as that of a character; here spans say
+//! where a token lies. It failed on blocks of more than 510 tokens; a longer block is read in
+//! pieces. It could flag `[UNK]`; nobody can say what is wrong with a character that the
+//! vocabulary lacks. (Source: pycorrector at 816ed87, `pycorrector/electra/electra_corrector.py`.)
 
 use std::collections::VecDeque;
 use std::ops::Range;

@@ -83,7 +83,7 @@ impl Kind {
 }
 
 /// The layers above the encoder of a [`Discriminator`].
-pub enum Head {
+enum Head {
     /// dense, activation, dense_prediction.
     Replaced {
         /// `[h, h]`
@@ -202,11 +202,7 @@ impl Generator {
             Some(_) => matrix(ck, "generator_lm_head.weight", v, c)?,
             None => encoder.embeddings.word.clone(),
         };
-        // The oldest files call the bias by another name, or leave it at zero.
-        let bias = ["generator_lm_head.bias", "generator_predictions.bias"]
-            .into_iter()
-            .find(|name| ck.get(name).is_some())
-            .map_or(Ok(vec![0.0; v]), |name| vector(ck, name, v))?;
+        let bias = vector(ck, "generator_lm_head.bias", v)?;
         Ok(Generator {
             dense: Linear::load(ck, "generator_predictions.dense", c, h)?,
             norm: LayerNorm::load(ck, "generator_predictions.LayerNorm", c, config.layer_norm_eps)?,

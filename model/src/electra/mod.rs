@@ -15,7 +15,7 @@ mod embeddings;
 mod encoder;
 mod heads;
 
-pub use heads::{Discriminator, Generator, Head, Kind};
+pub use heads::{Discriminator, Generator, Kind};
 
 pub use crate::config::Config;
 
