@@ -19,6 +19,10 @@ use std::thread;
 /// (this is 350,000 characters); dumps and minified files do.
 pub const LINE_LIMIT: usize = 1 << 20;
 
+/// Bytes of the longest line that a format other than plain text lets by: such a format
+/// has to hold a line before it can write it (a hunk of a diff, a JSON string).
+pub const HELD_LIMIT: usize = 64 << 20;
+
 /// Bytes per buffer: what a Linux pipe holds.
 const BUFFER: usize = 64 << 10;
 
