@@ -22,7 +22,7 @@ use std::time::Instant;
 
 use zhengzi_kernels::Isa;
 use zhengzi_model::ModelPaths;
-use zhengzi_model::corrector::{Corrector, Detector, Settings};
+use zhengzi_model::corrector::{Corrector, Detector, Passage, Settings};
 use zhengzi_model::electra::Config;
 use zhengzi_runtime::Cpu;
 
@@ -85,16 +85,16 @@ fn case(model: &str, folder: &Path) {
     let mut corrector = Corrector::open(&paths, Settings::default(), &cpu).unwrap();
     let load = begin.elapsed();
     let one = sentence(0, 30);
-    corrector.correct(&[&one]).unwrap();
+    corrector.correct(&[one.as_str().into()]).unwrap();
     let begin = Instant::now();
-    corrector.correct(&[&one]).unwrap();
+    corrector.correct(&[one.as_str().into()]).unwrap();
     let latency = begin.elapsed();
     // What correcting one sentence holds; the batches below hold more.
     let peak = status("VmHWM:");
 
     let count = if model == "base" { 100 } else { 1000 };
     let text: Vec<String> = (0..count).map(|i| sentence(i, 5 + i * 7919 % 60)).collect();
-    let lines: Vec<&str> = text.iter().map(|line| &line[..]).collect();
+    let lines: Vec<Passage> = text.iter().map(|line| line[..].into()).collect();
     let begin = if model == "embedded" {
         let begin = Instant::now();
         lines.chunks(64).for_each(|lines| drop(corrector.correct(lines).unwrap()));
@@ -121,7 +121,7 @@ fn soak() {
         for i in (0..10_000).step_by(50) {
             let text: Vec<String> =
                 (i..i + 50).map(|i| sentence(block * 10_000 + i, 5 + i % 26)).collect();
-            let lines: Vec<&str> = text.iter().map(|line| &line[..]).collect();
+            let lines: Vec<Passage> = text.iter().map(|line| line[..].into()).collect();
             corrector.correct(&lines).unwrap();
         }
         println!(

@@ -4,6 +4,7 @@
 //! What a file of text cannot say (other encodings, pipes, memory, whole models) is told in
 //! Rust, here and in the modules.
 
+mod hub;
 mod machine;
 mod models;
 mod survival;
@@ -232,12 +233,17 @@ fn peak_memory_kib(child: &Child) -> i64 {
     peak.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-/// The command with none of the settings that a user's environment may hold.
+/// The command with none of the settings that a user's environment may hold, nor the models
+/// that his hub cache may.
 fn zhengzi() -> Command {
     let mut command = Command::new(binary());
     for name in ["ZHENGZI_THREADS", "NO_COLOR", "CLICOLOR_FORCE", "TERM"] {
         command.env_remove(name);
     }
+    for name in ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "XDG_CACHE_HOME", "TRANSFORMERS_CACHE"] {
+        command.env_remove(name);
+    }
+    command.env("HF_HOME", "nobody");
     command
 }
 

@@ -2,3 +2,9 @@
 
 #[path = "corrector/compat.rs"]
 mod compat;
+
+#[path = "corrector/decisions.rs"]
+mod decisions;
+
+#[path = "corrector/script.rs"]
+mod script;

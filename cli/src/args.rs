@@ -256,6 +256,7 @@ impl TextArgs {
             margin: self.margin.or(default.margin),
             top_k: self.top_k.unwrap_or(default.top_k),
             rounds: self.rounds.unwrap_or(default.rounds),
+            ..default
         }
     }
 }

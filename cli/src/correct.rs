@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
-use zhengzi_model::corrector::{Correction, Corrector, Detector};
+use zhengzi_model::corrector::{Correction, Corrector, Detector, Passage};
 use zhengzi_runtime::Checkpoint;
 
 use crate::args::{Format, OutputArgs, TextArgs};
@@ -43,12 +43,12 @@ pub fn run(args: &TextArgs, task: Task) -> Result<ExitCode, Box<dyn Error>> {
         Task::Correct => {
             let mut corrector = Corrector::open(&paths, settings, &cpu)?;
             loaded(&corrector.checkpoints());
-            Box::new(move |lines| corrector.correct(lines))
+            Box::new(move |lines| corrector.correct(&passages(lines)))
         }
         Task::Detect => {
             let mut detector = Detector::open(&paths, settings, &cpu)?;
             loaded(&[detector.checkpoint()]);
-            Box::new(move |lines| detector.detect(lines))
+            Box::new(move |lines| detector.detect(&passages(lines)))
         }
     };
     let color = args.output.color.for_stdout();
@@ -73,6 +73,11 @@ pub fn run(args: &TextArgs, task: Task) -> Result<ExitCode, Box<dyn Error>> {
 
 /// What the model finds in each of some lines.
 type Examine = Box<dyn FnMut(&[&str]) -> Result<Vec<Vec<Correction>>, zhengzi_model::Error>>;
+
+/// Nothing of a line is frozen.
+fn passages<'a>(lines: &[&'a str]) -> Vec<Passage<'a>> {
+    lines.iter().map(|&line| line.into()).collect()
+}
 
 /// Lines on their way from the sources to the report, never out of order.
 struct Stream<'a, W: Write> {

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use zhengzi_kernels::Isa;
 use zhengzi_model::ModelPaths;
-use zhengzi_model::corrector::{Corrector, Policy, Settings};
+use zhengzi_model::corrector::{Corrector, Passage, Policy, Settings};
 use zhengzi_model::evaluation::{Pair, Score};
 use zhengzi_runtime::Cpu;
 
@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let begin = Instant::now();
             let mut score = Score::default();
             for pairs in pairs.chunks(64) {
-                let lines: Vec<&str> = pairs.iter().map(|pair| &pair.wrong[..]).collect();
+                let lines: Vec<Passage> = pairs.iter().map(|pair| pair.wrong[..].into()).collect();
                 for (pair, corrections) in pairs.iter().zip(corrector.correct(&lines)?) {
                     score.add(pair, &corrections);
                 }

@@ -7,14 +7,14 @@ use zhengzi_runtime::CheckpointError;
 
 use crate::tokenizer::TokenizerError;
 
-/// What went wrong with a model.
+/// What went wrong with a model, or with a file of the user's decisions.
 #[derive(Debug)]
 pub enum Error {
     /// The weights: container, tensors, shapes.
     Checkpoint(CheckpointError),
     /// The vocabulary.
     Tokenizer(TokenizerError),
-    /// Anything else about a file of the model: `config.json`, a missing folder.
+    /// Anything else about a file: `config.json`, a missing folder, a list of words.
     Model {
         /// The file or folder.
         path: PathBuf,

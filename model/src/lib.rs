@@ -10,6 +10,7 @@ pub mod electra;
 mod embedded;
 mod error;
 pub mod evaluation;
+pub mod hub;
 mod pair;
 pub mod tokenizer;
 

@@ -2,7 +2,9 @@
 //!
 //! A half is a folder with `config.json`, `vocab.txt` and weights, or the pair compiled into
 //! the program. `--model DIR` holds both as `discriminator/` and `generator/`, or in folders
-//! whose names contain these words (`chinese_electra_base_discriminator_pytorch`).
+//! whose names contain these words (`chinese_electra_base_discriminator_pytorch`). What is no
+//! path is looked up by its name on the Hugging Face hub ([`hub`]): `--model NAME` is the one
+//! model of that name, or `NAME-discriminator` and `NAME-generator`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,10 +14,11 @@ use zhengzi_runtime::{Checkpoint, Cpu};
 
 use crate::config::Config;
 use crate::electra::{Discriminator, Generator, Kind};
+use crate::hub::{self, Repo};
 use crate::tokenizer::Tokenizer;
 use crate::{Error, embedded};
 
-/// What the user named; all `None` means the embedded model.
+/// What the user named, by path or by name on the hub; all `None` means the embedded model.
 #[derive(Clone, Debug, Default)]
 pub struct ModelPaths {
     /// A folder with both halves, or the folder or file of a single model.
@@ -41,12 +44,15 @@ pub(crate) enum Half {
 }
 
 /// The names under which weights are looked for, as in Hugging Face's folders.
-const WEIGHTS: [&str; 4] = [
+pub(crate) const WEIGHTS: [&str; 4] = [
     "model.safetensors",
     "model.safetensors.index.json",
     "pytorch_model.bin",
     "pytorch_model.bin.index.json",
 ];
+
+/// What must lie beside them.
+const BESIDE: [&str; 2] = ["config.json", "vocab.txt"];
 
 impl Pair {
     /// Finds the halves. That one is missing is an error only for who asks for it.
@@ -59,10 +65,10 @@ impl Pair {
             Some(path) => Pair::below(path)?,
         };
         if let Some(path) = &paths.detector {
-            pair.detector = Ok(Half::at(path));
+            pair.detector = hub::locate_with(path, &BESIDE).map(|path| Half::at(&path));
         }
         if let Some(path) = &paths.generator {
-            pair.generator = Ok(Half::at(path));
+            pair.generator = hub::locate_with(path, &BESIDE).map(|path| Half::at(&path));
         }
         Ok(pair)
     }
@@ -81,25 +87,47 @@ impl Pair {
 
     /// Both halves in the folder `path`, or the single model that it is.
     fn below(path: &Path) -> Result<Pair, Error> {
+        if let Some(repo) = Repo::named_by(path) {
+            return Pair::cached(&repo);
+        }
         let metadata = fs::metadata(path).map_err(|error| {
             let what = format!("cannot open the model: {error}");
             Error::new(path, what, "give --model a folder that exists")
         })?;
         if metadata.is_file() || WEIGHTS.iter().any(|name| path.join(name).exists()) {
-            let half = Half::at(path);
-            let missing = |what: &str, option: &str| {
-                Err(Error::new(path, format!("has no {what}"), format!("name one with {option}")))
-            };
-            return Ok(match Kind::of(&half.checkpoint()?) {
-                Kind::Generator => {
-                    Pair { detector: missing("discriminator", "--detector"), generator: Ok(half) }
-                }
-                _ => Pair { detector: Ok(half), generator: missing("generator", "--generator") },
-            });
+            return Pair::single(path, None);
         }
         Ok(Pair {
             detector: folder_named(path, "discriminator"),
             generator: folder_named(path, "generator"),
+        })
+    }
+
+    /// The same in the hub's cache.
+    fn cached(repo: &Repo) -> Result<Pair, Error> {
+        if repo.is_single() {
+            return Pair::single(&repo.folder(&BESIDE)?, Some(repo));
+        }
+        let [detector, generator] =
+            repo.halves(&BESIDE).map(|folder| folder.map(|folder| Half::at(&folder)));
+        Ok(Pair { detector, generator })
+    }
+
+    /// The half that the model at `path` is; for want of the other, the one that `repo` has.
+    fn single(path: &Path, repo: Option<&Repo>) -> Result<Pair, Error> {
+        let half = Half::at(path);
+        let missing = |what: &str, option: &str| {
+            let hint = match repo.map(|repo| repo.half(what)).filter(Repo::is_cached) {
+                Some(other) => format!("name one with {option}, perhaps {option} {other}"),
+                None => format!("name one with {option}"),
+            };
+            Err(Error::new(path, format!("has no {what}"), hint))
+        };
+        Ok(match Kind::of(&half.checkpoint()?) {
+            Kind::Generator => {
+                Pair { detector: missing("discriminator", "--detector"), generator: Ok(half) }
+            }
+            _ => Pair { detector: Ok(half), generator: missing("generator", "--generator") },
         })
     }
 }

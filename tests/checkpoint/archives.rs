@@ -162,11 +162,39 @@ fn other_zip_archives_are_told_apart() {
     let mut archive = good();
     archive.push(entry("a/constants.pkl", b"\x80\x02)."));
     refused(&zip(&archive), &["TorchScript", "state_dict()"]);
-    refused(&zip(&[entry("a/pytorch_model.bin", b"x")]), &["no data.pkl", "unpack it"]);
+    refused(&zip(&[entry("a/photo.jpg", b"x")]), &["no data.pkl", "unpack it"]);
     refused(&zip(&[]), &["an empty zip archive"]);
     let mut archive = good();
     archive.push(entry("a/byteorder", b"big"));
     refused(&zip(&archive), &["big-endian"]);
+}
+
+/// Whatever their name is, and though they are compressed, unlike what torch writes.
+#[test]
+fn packed_model_folders_are_told_by_their_entries() {
+    let packed = |names: &[&str], parts: &[&str]| {
+        let entries = names.iter().map(|name| Entry { method: 8, ..entry(name, b"x") });
+        refused(
+            &zip(&entries.collect::<Vec<_>>()),
+            &[&["is an archive of a model"], parts].concat(),
+        );
+    };
+    packed(&["electra/config.json", "electra/pytorch_model.bin"], &["lie.bin`", "folder electra"]);
+    packed(&["vocab.txt", "model.safetensors"], &["lie.bin -d ", "give the folder ", "lie"]);
+    // Two halves: the folder with both.
+    let both = ["a/discriminator/pytorch_model.bin", "a/generator/pytorch_model.bin"];
+    packed(&both, &["give the folder a"]);
+    packed(&["discriminator/model.safetensors", "generator/model.safetensors"], &["lie.bin -d "]);
+    packed(&["vocab.txt", "electra_base.index"], &["not PyTorch", "electra_base.index", "convert"]);
+    packed(&["m/tf_model.h5", "m/config.json"], &["m/tf_model.h5"]);
+    // Both kinds of weights: ours are there.
+    packed(&["m/tf_model.h5", "m/pytorch_model.bin"], &["give the folder m"]);
+    // torch's own, where a folder is called like weights.
+    let archive = good().into_iter().map(|e| {
+        let name = String::from_utf8_lossy(&e.name).replacen("a/", "pytorch_model.bin/", 1);
+        Entry { name: name.into_bytes(), ..e }
+    });
+    assert!(read_bytes("ok", &zip(&archive.collect::<Vec<_>>())).is_ok());
 }
 
 #[test]

@@ -10,7 +10,7 @@ use safetensors::{Dtype, View, serialize_to_file};
 use serde_json::Value;
 use zhengzi_kernels::Isa;
 use zhengzi_model::ModelPaths;
-use zhengzi_model::corrector::{Correction, Corrector, Policy, Settings};
+use zhengzi_model::corrector::{Correction, Corrector, Passage, Policy, Settings};
 use zhengzi_model::electra::Config;
 use zhengzi_runtime::Cpu;
 
@@ -77,7 +77,7 @@ fn a_correction_behind_latin_letters_lands_on_its_character() {
     }
     let paths = ModelPaths { model: Some(folder.path().to_owned()), ..ModelPaths::default() };
     let text = "我用iPhone12拍的照片很好堪";
-    let found = corrector(&paths).correct(&[text]).unwrap().remove(0);
+    let found = corrector(&paths).correct(&[text.into()]).unwrap().remove(0);
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(change(text, &found[0]), (16, "堪".to_owned(), "看".to_owned()));
     assert_eq!(found[0].span, 32..35);
@@ -110,7 +110,7 @@ fn change(text: &str, found: &Correction) -> Change {
 
 /// How many sentences were compared.
 fn compare(sentences: Vec<(String, Vec<Change>)>) -> usize {
-    let texts: Vec<&str> = sentences.iter().map(|(text, _)| text.as_str()).collect();
+    let texts: Vec<Passage> = sentences.iter().map(|(text, _)| text.as_str().into()).collect();
     let found = corrector(&ModelPaths::default()).correct(&texts).unwrap();
     assert_eq!(found.len(), texts.len());
     for ((text, expected), found) in sentences.iter().zip(&found) {

@@ -15,10 +15,11 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::time::Instant;
 
 use super::detector::Detector;
-use super::reading::{Gap, filled, log_sum_exp, replaced, top};
-use super::{Alternative, Correction, Corrector, Similarity, probability, single};
+use super::reading::{Gap, filled, log_sum_exp, top};
+use super::{Alternative, Correction, Corrector, Passage, Similarity, probability, single};
 use crate::Error;
 use crate::tokenizer::Tokenizer;
 
@@ -28,13 +29,13 @@ const TOP: usize = 5;
 /// The flagged characters of every line.
 pub(super) fn detect(
     detector: &mut Detector,
-    lines: &[&str],
+    lines: &[Passage],
 ) -> Result<Vec<Vec<Correction>>, Error> {
     let mut findings = vec![Vec::new(); lines.len()];
     for piece in flagged_pieces(detector, lines)? {
         for &(at, logit) in &piece.flagged {
             let span = piece.spans[at].clone();
-            findings[piece.line].push(Correction::suspicion(lines[piece.line], span, logit));
+            findings[piece.line].push(Correction::suspicion(lines[piece.line].text, span, logit));
         }
     }
     Ok(findings)
@@ -43,11 +44,12 @@ pub(super) fn detect(
 /// The corrections of every line.
 pub(super) fn correct(
     corrector: &mut Corrector,
-    lines: &[&str],
+    lines: &[Passage],
 ) -> Result<Vec<Vec<Correction>>, Error> {
     let mut pieces = flagged_pieces(&mut corrector.detector, lines)?;
     let mut corrections = vec![Vec::new(); lines.len()];
-    let Corrector { generator, detector: Detector { tokenizer, arena, .. }, .. } = corrector;
+    let Corrector { generator, detector: Detector { tokenizer, arena, stages, .. }, .. } =
+        corrector;
     // Pieces do not see each other: the n-th flagged character of all of them is one batch.
     while !pieces.is_empty() {
         let asked: Vec<(usize, f32)> = pieces
@@ -63,7 +65,8 @@ pub(super) fn correct(
                 Gap { ids, at: vec![at] }
             })
             .collect();
-        filled(generator, tokenizer, &gaps, arena, |gap, _, logits| {
+        let begin = Instant::now();
+        let network = filled(generator, tokenizer, &gaps, arena, |gap, _, logits| {
             let (piece, (at, logit)) = (&mut pieces[gap], asked[gap]);
             if let Some((chosen, alternatives)) = choose(tokenizer, piece.ids[at], logits) {
                 corrections[piece.line].push(Correction {
@@ -77,6 +80,8 @@ pub(super) fn correct(
                 piece.ids[at] = chosen;
             }
         })?;
+        stages.generator += network;
+        stages.scoring += begin.elapsed() - network;
         pieces.retain(|piece| !piece.flagged.is_empty());
     }
     for line in &mut corrections {
@@ -116,21 +121,20 @@ struct Piece {
 }
 
 /// The pieces in which the discriminator flagged a Han character.
-fn flagged_pieces(detector: &mut Detector, lines: &[&str]) -> Result<Vec<Piece>, Error> {
+fn flagged_pieces(detector: &mut Detector, lines: &[Passage]) -> Result<Vec<Piece>, Error> {
     let max = detector.window();
-    let Detector { tokenizer, discriminator, arena, .. } = detector;
     let mut pieces = Vec::new();
-    for (line, text) in lines.iter().enumerate() {
-        for block in blocks(text) {
-            let encoding = tokenizer.encode(&text[block.clone()]);
+    for (line, &passage) in lines.iter().enumerate() {
+        for block in blocks(passage.text) {
+            let encoding = detector.encode(&passage.text[block.clone()]);
             let spans: Vec<_> = encoding
                 .spans
                 .iter()
                 .map(|span| block.start + span.start..block.start + span.end)
                 .collect();
             for (ids, spans) in encoding.ids.chunks(max).zip(spans.chunks(max)) {
-                // Nothing can be flagged where there is no Han character.
-                if spans.iter().any(|span| is_han(&text[span.clone()])) {
+                // Nothing can be flagged where there is no Han character, or all are frozen.
+                if spans.iter().any(|span| is_open_han(passage, span)) {
                     let (ids, spans) = (ids.to_vec(), spans.to_vec());
                     pieces.push(Piece { line, ids, spans, flagged: VecDeque::new() });
                 }
@@ -138,12 +142,12 @@ fn flagged_pieces(detector: &mut Detector, lines: &[&str]) -> Result<Vec<Piece>,
         }
     }
     let sequences: Vec<&[u32]> = pieces.iter().map(|piece| &piece.ids[..]).collect();
-    let logits = replaced(discriminator, tokenizer, &sequences, arena)?;
+    let logits = detector.replaced(&sequences)?;
     for (piece, logits) in pieces.iter_mut().zip(logits) {
         let flagged = logits.into_iter().enumerate().filter(|&(at, logit)| {
-            let char_at = &lines[piece.line][piece.spans[at].clone()];
+            let is_open = is_open_han(lines[piece.line], &piece.spans[at]);
             // A character outside the vocabulary is [UNK], and nobody can say what is wrong with it.
-            logit > 0.0 && is_han(char_at) && piece.ids[at] != tokenizer.unk()
+            logit > 0.0 && is_open && piece.ids[at] != detector.tokenizer.unk()
         });
         piece.flagged = flagged.collect();
     }
@@ -167,9 +171,10 @@ fn blocks(text: &str) -> Vec<Range<usize>> {
     blocks
 }
 
-/// One character of U+4E00–U+9FA5, the range that pycorrector calls Chinese.
-fn is_han(text: &str) -> bool {
-    single(text).is_some_and(|c| ('\u{4E00}'..='\u{9FA5}').contains(&c))
+/// One character of U+4E00–U+9FA5, the range that pycorrector calls Chinese, and not frozen.
+fn is_open_han(passage: Passage, span: &Range<usize>) -> bool {
+    let is_han = |c| ('\u{4E00}'..='\u{9FA5}').contains(&c);
+    single(&passage.text[span.clone()]).is_some_and(is_han) && !passage.is_frozen(span)
 }
 
 #[cfg(test)]

@@ -1,17 +1,20 @@
 //! Which characters look replaced: windows, the discriminator, a threshold.
 
+use std::cell::OnceCell;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Instant;
 
 use zhengzi_runtime::{Arena, Checkpoint, Cpu};
 
 use super::rounds::Suspect;
+use super::script::{Script, Written};
 use super::segmenter::{Window, windows};
-use super::{Correction, Policy, Settings, compat, reading, single};
+use super::{Correction, Passage, Policy, Settings, Stages, compat, reading, single};
 use crate::Error;
 use crate::electra::Discriminator;
 use crate::pair::{ModelPaths, Pair};
-use crate::tokenizer::Tokenizer;
+use crate::tokenizer::{Encoding, Tokenizer};
 
 /// The probability from which `detect` reports a character: "replaced" is the likelier.
 const REPORTED: f32 = 0.5;
@@ -22,6 +25,7 @@ pub struct Detector {
     pub(super) discriminator: Discriminator,
     pub(super) settings: Settings,
     pub(super) arena: Arena,
+    pub(super) stages: Stages,
 }
 
 impl Detector {
@@ -37,7 +41,13 @@ impl Detector {
         discriminator: Discriminator,
         settings: Settings,
     ) -> Detector {
-        Detector { tokenizer, discriminator, settings, arena: Arena::new() }
+        Detector {
+            tokenizer,
+            discriminator,
+            settings,
+            arena: Arena::new(),
+            stages: Stages::default(),
+        }
     }
 
     /// The file of the discriminator's weights.
@@ -45,20 +55,35 @@ impl Detector {
         self.discriminator.checkpoint()
     }
 
-    /// The suspicious characters of every line, in order; `right` is `None`.
-    pub fn detect(&mut self, lines: &[&str]) -> Result<Vec<Vec<Correction>>, Error> {
-        if self.settings.policy == Policy::Compat {
-            return compat::detect(self, lines);
-        }
+    /// Where the time of all calls so far went.
+    pub fn stages(&self) -> Stages {
+        self.stages
+    }
+
+    /// The suspicious characters of every passage, in order, and those that the user decided
+    /// on; `right` is `None`.
+    pub fn detect(&mut self, passages: &[Passage]) -> Result<Vec<Vec<Correction>>, Error> {
+        let decisions = Arc::clone(&self.settings.decisions);
+        let mut found = decisions.around(passages, |passages| match self.settings.policy {
+            Policy::Default => self.suspicions(passages),
+            Policy::Compat => compat::detect(self, passages),
+        })?;
+        found.iter_mut().flatten().for_each(|correction| correction.right = None);
+        Ok(found)
+    }
+
+    fn suspicions(&mut self, passages: &[Passage]) -> Result<Vec<Vec<Correction>>, Error> {
         let threshold = logit(self.settings.threshold.unwrap_or(REPORTED));
-        let mut read: Vec<Line> = lines.iter().map(|text| Line::new(self, text)).collect();
-        self.read(&mut read)?;
-        let findings = read.iter().map(|line| {
+        let mut lines: Vec<Line> =
+            passages.iter().map(|&passage| Line::new(self, passage)).collect();
+        self.read(&mut lines)?;
+        let findings = lines.iter().map(|line| {
             let suspicious = (0..line.ids.len()).filter(|&at| {
                 line.can_be_wrong(at, &self.tokenizer) && line.logits[at] >= threshold
             });
+            let text = line.passage.text;
             suspicious
-                .map(|at| Correction::suspicion(line.text, line.spans[at].clone(), line.logits[at]))
+                .map(|at| Correction::suspicion(text, line.spans[at].clone(), line.logits[at]))
                 .collect()
         });
         Ok(findings.collect())
@@ -80,8 +105,7 @@ impl Detector {
             .collect();
         let sequences: Vec<&[u32]> =
             stale.iter().map(|&(l, w)| &lines[l].ids[lines[l].windows[w].tokens.clone()]).collect();
-        let Detector { discriminator, tokenizer, arena, .. } = self;
-        let logits = reading::replaced(discriminator, tokenizer, &sequences, arena)?;
+        let logits = self.replaced(&sequences)?;
         for ((l, w), logits) in stale.into_iter().zip(logits) {
             let Line { windows, logits: judged, stale, .. } = &mut lines[l];
             let Window { tokens, judged: part } = &windows[w];
@@ -91,39 +115,64 @@ impl Detector {
         }
         Ok(())
     }
+
+    /// The logit "was replaced" of every token of every sequence.
+    pub(super) fn replaced(&mut self, sequences: &[&[u32]]) -> Result<Vec<Vec<f32>>, Error> {
+        let begin = Instant::now();
+        let Detector { discriminator, tokenizer, arena, .. } = self;
+        let logits = reading::replaced(discriminator, tokenizer, sequences, arena)?;
+        self.stages.discriminator += begin.elapsed();
+        Ok(logits)
+    }
+
+    /// The tokens of a text.
+    pub(super) fn encode(&mut self, text: &str) -> Encoding {
+        let begin = Instant::now();
+        let encoding = self.tokenizer.encode(text);
+        self.stages.tokenizer += begin.elapsed();
+        encoding
+    }
 }
 
 /// A line of text as the corrector reads it.
 pub(super) struct Line<'a> {
-    pub(super) text: &'a str,
+    pub(super) passage: Passage<'a>,
     /// The tokens, with the corrections made so far.
     pub(super) ids: Vec<u32>,
-    /// The bytes of `text` that each came from.
+    /// The bytes of the text that each came from.
     pub(super) spans: Vec<Range<usize>>,
     pub(super) windows: Vec<Window>,
     /// Windows whose tokens have changed since they were read.
     pub(super) stale: Vec<bool>,
     /// The discriminator's logit for each token, from the window that judges it.
     pub(super) logits: Vec<f32>,
+    /// Counted when the first candidate asks.
+    written: OnceCell<Written>,
 }
 
 impl<'a> Line<'a> {
-    pub(super) fn new(detector: &Detector, text: &'a str) -> Line<'a> {
-        let encoding = detector.tokenizer.encode(text);
-        // A line without a single Han character has nothing to judge.
-        let worth_reading = encoding.spans.iter().any(|span| is_han(&text[span.clone()]));
+    pub(super) fn new(detector: &mut Detector, passage: Passage<'a>) -> Line<'a> {
+        let encoding = detector.encode(passage.text);
+        // A line without a single character that could be wrong has nothing to judge.
+        let worth_reading = encoding.spans.iter().any(|span| is_open_han(passage, span));
         let windows = match worth_reading {
-            true => windows(text, &encoding.spans, detector.window()),
+            true => windows(passage.text, &encoding.spans, detector.window()),
             false => Vec::new(),
         };
         Line {
-            text,
+            passage,
             stale: vec![true; windows.len()],
             logits: vec![f32::NEG_INFINITY; encoding.ids.len()],
             ids: encoding.ids,
             spans: encoding.spans,
             windows,
+            written: OnceCell::new(),
         }
+    }
+
+    /// The script that it is written in.
+    pub(super) fn written(&self, setting: Script) -> Written {
+        *self.written.get_or_init(|| setting.of(self.passage.text))
     }
 
     /// Puts `id` in the place of a suspect; its window must be read again.
@@ -132,15 +181,15 @@ impl<'a> Line<'a> {
         self.stale[suspect.window] = true;
     }
 
-    /// Whether the token is one Han character that the vocabulary knows: nothing else is
-    /// ever flagged or replaced.
+    /// Whether the token is one Han character that the vocabulary knows and nobody froze:
+    /// nothing else is ever flagged or replaced.
     pub(super) fn can_be_wrong(&self, at: usize, tokenizer: &Tokenizer) -> bool {
-        self.ids[at] != tokenizer.unk() && is_han(&self.text[self.spans[at].clone()])
+        self.ids[at] != tokenizer.unk() && is_open_han(self.passage, &self.spans[at])
     }
 }
 
-fn is_han(text: &str) -> bool {
-    single(text).is_some_and(is_han_char)
+fn is_open_han(passage: Passage, span: &Range<usize>) -> bool {
+    single(&passage.text[span.clone()]).is_some_and(is_han_char) && !passage.is_frozen(span)
 }
 
 /// A CJK unified ideograph of any block.

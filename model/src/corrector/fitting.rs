@@ -91,7 +91,8 @@ fn read<'a>(
     pairs: &'a [Pair],
 ) -> Result<(Vec<Line<'a>>, Vec<Suspect>), Error> {
     let detector = &mut corrector.detector;
-    let mut lines: Vec<Line> = pairs.iter().map(|pair| Line::new(detector, &pair.wrong)).collect();
+    let mut lines: Vec<Line> =
+        pairs.iter().map(|pair| Line::new(detector, pair.wrong.as_str().into())).collect();
     detector.read(&mut lines)?;
     let suspects = suspects(detector, &lines);
     Ok((lines, suspects))

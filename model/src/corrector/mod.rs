@@ -1,8 +1,10 @@
 //! Text in, corrections out.
 //!
 //! ```text
+//! decisions    what the user decided: frozen words, changes made before anything is read
 //! detector     windows of the line → the discriminator → which characters look replaced
 //! candidates   for each of them: characters near in sound or shape, and the generator's own
+//! script       of these, the ones that a simplified or traditional line can hold
 //! scorer       generator, discriminator and similarity against the original: does a change win?
 //! rounds       put the best on trial, read again, take back what does not win, look for more
 //! compat       pycorrector's algorithm, kept for comparison
@@ -12,17 +14,20 @@
 
 mod candidates;
 mod compat;
+mod decisions;
 mod detector;
 mod filler;
 pub mod fitting;
 mod reading;
 mod rounds;
 pub mod scorer;
+mod script;
 mod segmenter;
 pub mod similarity;
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use zhengzi_runtime::{Checkpoint, Cpu};
 
@@ -30,8 +35,10 @@ use crate::Error;
 use crate::electra::Generator;
 use crate::pair::{ModelPaths, Pair, check_same_vocabulary};
 use candidates::Candidates;
+pub use decisions::Decisions;
 pub use detector::Detector;
 pub use filler::{Blank, Filler};
+pub use script::Script;
 pub use similarity::Similarity;
 
 /// Which algorithm corrects.
@@ -57,11 +64,47 @@ pub struct Settings {
     pub top_k: usize,
     /// How often, at most, a sentence is read for corrections.
     pub rounds: usize,
+    /// The script that the text is meant to be in; no matter to `compat`.
+    pub script: Script,
+    /// What the user decided beforehand.
+    pub decisions: Arc<Decisions>,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { policy: Policy::Default, threshold: None, margin: None, top_k: 5, rounds: 2 }
+        Settings {
+            policy: Policy::Default,
+            threshold: None,
+            margin: None,
+            top_k: 5,
+            rounds: 2,
+            script: Script::Auto,
+            decisions: Arc::default(),
+        }
+    }
+}
+
+/// A text, usually a line, and what of it must stay.
+#[derive(Clone, Copy, Debug)]
+pub struct Passage<'a> {
+    /// All of it is context.
+    pub text: &'a str,
+    /// Bytes of `text` that stay as they are, sorted and disjoint. A range may lie anywhere: a
+    /// character of which it holds a byte is never a suspect.
+    pub frozen: &'a [Range<usize>],
+}
+
+impl<'a> From<&'a str> for Passage<'a> {
+    fn from(text: &'a str) -> Passage<'a> {
+        Passage { text, frozen: &[] }
+    }
+}
+
+impl Passage<'_> {
+    /// Whether `span` holds a frozen byte.
+    fn is_frozen(&self, span: &Range<usize>) -> bool {
+        let next = self.frozen.partition_point(|frozen| frozen.end <= span.start);
+        self.frozen.get(next).is_some_and(|frozen| frozen.start < span.end)
     }
 }
 
@@ -93,6 +136,19 @@ impl Correction {
             alternatives: Vec::new(),
         }
     }
+}
+
+/// Where time went, added up over all calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stages {
+    /// Cutting texts into tokens.
+    pub tokenizer: Duration,
+    /// Reading tokens for what was replaced; the second reading, which verifies, included.
+    pub discriminator: Duration,
+    /// Filling masks.
+    pub generator: Duration,
+    /// Weighing candidates.
+    pub scoring: Duration,
 }
 
 /// A candidate for a place.
@@ -130,12 +186,18 @@ impl Corrector {
         [self.detector.checkpoint(), self.generator.checkpoint()]
     }
 
-    /// The corrections of every line, in order and never overlapping.
-    pub fn correct(&mut self, lines: &[&str]) -> Result<Vec<Vec<Correction>>, Error> {
-        match self.detector.settings.policy {
-            Policy::Default => rounds::correct(self, lines),
-            Policy::Compat => compat::correct(self, lines),
-        }
+    /// Where the time of all calls so far went.
+    pub fn stages(&self) -> Stages {
+        self.detector.stages()
+    }
+
+    /// The corrections of every passage, in order and never overlapping.
+    pub fn correct(&mut self, passages: &[Passage]) -> Result<Vec<Vec<Correction>>, Error> {
+        let decisions = Arc::clone(&self.detector.settings.decisions);
+        decisions.around(passages, |passages| match self.detector.settings.policy {
+            Policy::Default => rounds::correct(self, passages),
+            Policy::Compat => compat::correct(self, passages),
+        })
     }
 }
 

@@ -3,6 +3,8 @@
 //! Sequences come and results go without `[CLS]` and `[SEP]`; both are added here. A pass
 //! concatenates sequences of any lengths, so that a file of mixed lengths costs its tokens.
 
+use std::time::{Duration, Instant};
+
 use zhengzi_runtime::Arena;
 
 use crate::Error;
@@ -50,15 +52,16 @@ pub(super) struct Gap {
 }
 
 /// Hands `(gap, place, logits of the whole vocabulary)` to `each` for every place of every
-/// gap, in order.
+/// gap, in order. Returns the time that the network took.
 pub(super) fn filled(
     generator: &Generator,
     tokenizer: &Tokenizer,
     gaps: &[Gap],
     arena: &mut Arena,
     mut each: impl FnMut(usize, usize, &[f32]),
-) -> Result<(), Error> {
+) -> Result<Duration, Error> {
     let vocabulary = generator.config().vocab_size;
+    let mut network = Duration::ZERO;
     let mut done = 0;
     while done < gaps.len() {
         let rest = &gaps[done..];
@@ -69,7 +72,9 @@ pub(super) fn filled(
             rows.extend(gap.at.iter().map(|at| batch.tokens() + 1 + at));
             batch.push(&framed(tokenizer, &gap.ids));
         }
+        let begin = Instant::now();
         let logits = generator.logits(&batch, &rows, arena)?;
+        network += begin.elapsed();
         let mut logits = logits.chunks_exact(vocabulary);
         for (i, gap) in now.iter().enumerate() {
             for place in 0..gap.at.len() {
@@ -78,7 +83,7 @@ pub(super) fn filled(
         }
         done += now.len();
     }
-    Ok(())
+    Ok(network)
 }
 
 /// How many of these sequences, given as (tokens, masks), share the next pass: at least one.

@@ -12,12 +12,14 @@
 
 use std::collections::HashSet;
 use std::ops::Range;
+use std::time::Instant;
 
-use super::candidates::{Candidate, Candidates};
-use super::detector::{Detector, Line, logit};
+use super::candidates::Candidate;
+use super::detector::{Detector, Line, is_han_char, logit};
 use super::reading::{Gap, filled, log_sum_exp, top};
 use super::scorer::{Evidence, WEIGHTS, Weights, score, verified};
-use super::{Alternative, Correction, Corrector, probability, single};
+use super::script::Written;
+use super::{Alternative, Correction, Corrector, Passage, probability, single};
 use crate::Error;
 use crate::tokenizer::Tokenizer;
 
@@ -39,15 +41,15 @@ const MARGIN: f32 = -0.5;
 /// Alternatives that a correction carries.
 const ALTERNATIVES: usize = 5;
 
-/// The corrections of every line.
+/// The corrections of every passage.
 pub(super) fn correct(
     corrector: &mut Corrector,
-    lines: &[&str],
+    passages: &[Passage],
 ) -> Result<Vec<Vec<Correction>>, Error> {
     let settings = &corrector.detector.settings;
     let (rounds, margin) = (settings.rounds, settings.margin.unwrap_or(MARGIN));
     let mut read: Vec<Line> =
-        lines.iter().map(|text| Line::new(&corrector.detector, text)).collect();
+        passages.iter().map(|&passage| Line::new(&mut corrector.detector, passage)).collect();
     let mut changes: Vec<Change> = Vec::new();
     // Places that were tried, by line and token: none is tried twice.
     let mut tried: HashSet<(usize, usize)> = HashSet::new();
@@ -93,7 +95,7 @@ pub(super) fn correct(
         }
         windows = Some(again);
     }
-    let mut corrections = vec![Vec::new(); lines.len()];
+    let mut corrections = vec![Vec::new(); passages.len()];
     for change in changes {
         let line = &read[change.suspect.line];
         corrections[change.suspect.line]
@@ -172,7 +174,7 @@ impl Change {
             probability: option.evidence.chosen.exp(),
         });
         Correction {
-            wrong: line.text[span.clone()].to_owned(),
+            wrong: line.passage.text[span.clone()].to_owned(),
             span,
             right: Some(text(self.options[0].candidate.id)),
             detection: probability(self.suspect.logit),
@@ -206,7 +208,7 @@ pub(super) fn propose(
     suspects: &[Suspect],
 ) -> Result<Vec<Vec<Scored>>, Error> {
     let Corrector { detector, generator, candidates } = corrector;
-    let Detector { tokenizer, arena, settings, .. } = detector;
+    let Detector { tokenizer, arena, settings, stages, .. } = detector;
     // One mask a reading: several at once cost less and lose a fifth of the corrections.
     let gaps: Vec<Gap> = suspects
         .iter()
@@ -222,26 +224,36 @@ pub(super) fn propose(
         })
         .collect();
     let mut proposals = Vec::with_capacity(suspects.len());
-    filled(generator, tokenizer, &gaps, arena, |gap, _, logits| {
-        proposals.push(options(tokenizer, candidates, settings.top_k, &suspects[gap], logits));
+    let begin = Instant::now();
+    let network = filled(generator, tokenizer, &gaps, arena, |gap, _, logits| {
+        let suspect = &suspects[gap];
+        let written = lines[suspect.line].written(settings.script);
+        let candidates = candidates.of(tokenizer, suspect.id, written);
+        proposals.push(options(tokenizer, candidates, written, settings.top_k, suspect, logits));
     })?;
+    stages.generator += network;
+    stages.scoring += begin.elapsed() - network;
     Ok(proposals)
 }
 
-/// The candidates for one suspect, scored, best first.
+/// The candidates for one suspect, and the generator's own, scored, best first.
 fn options(
     tokenizer: &Tokenizer,
-    candidates: &mut Candidates,
+    candidates: &[Candidate],
+    written: Written,
     top_k: usize,
     suspect: &Suspect,
     logits: &[f32],
 ) -> Vec<Scored> {
     let whole = log_sum_exp(logits);
-    let mut found = candidates.of(tokenizer, suspect.id).to_vec();
+    let mut found = candidates.to_vec();
+    let original = single(tokenizer.token(suspect.id));
     for id in top(logits, top_k) {
         let is_new = id != suspect.id && found.iter().all(|candidate| candidate.id != id);
         // A character for a character: nothing else is ever put in a text.
-        if is_new && single(tokenizer.token(id)).is_some_and(super::detector::is_han_char) {
+        let admitted = original.zip(single(tokenizer.token(id)));
+        let is_admitted = |(o, c)| is_han_char(c) && written.admits(o, c);
+        if is_new && admitted.is_some_and(is_admitted) {
             found.push(Candidate { id, sound: 0.0, shape: 0.0 });
         }
     }

@@ -184,6 +184,12 @@ impl Similarity {
         }
     }
 
+    /// The traditional, simplified and other variant forms of a character, ascending.
+    pub fn variants(&self, ch: char) -> impl Iterator<Item = char> {
+        let variants = self.index(ch).map_or(&[][..], |index| self.table.variants.get(index));
+        variants.iter().map(|&index| self.table.chars[usize::from(index)])
+    }
+
     /// The common characters with a reading in common, tone aside, ascending, without `ch` and
     /// those of the other script.
     pub fn same_sound(&self, ch: char) -> Vec<char> {

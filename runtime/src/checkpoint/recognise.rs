@@ -1,5 +1,6 @@
 //! What a file is, told from its bytes; and for what we do not read, what to do instead.
 
+use std::borrow::Cow;
 use std::fs;
 use std::path::Path;
 
@@ -57,7 +58,7 @@ fn is_legacy(bytes: &[u8]) -> bool {
 }
 
 const TO_PYTORCH: &str = "convert it to PyTorch with transformers, or get the PyTorch weights";
-const UNPACK: &str = "unpack it and name the model file inside";
+const UNPACK: &str = "unpack it and name the model file or folder inside";
 const DOWNLOAD: &str = "download the file itself (its raw form), not the page that shows it";
 
 /// Formats told by their first bytes (`offset`, bytes, what it is, what to do).
@@ -66,7 +67,12 @@ const SIGNATURES: [(usize, &[u8], &str, &str); 21] = [
     (0, b"\x89HDF\r\n\x1a\n", "is HDF5 (Keras, TensorFlow)", TO_PYTORCH),
     (0, b"GGUF", "is GGUF (llama.cpp)", "get the PyTorch or safetensors weights"),
     (0, b"lmgg", "is GGML (llama.cpp)", "get the PyTorch or safetensors weights"),
-    (0, b"\x1f\x8b", "is compressed with gzip", "decompress it first: gunzip"),
+    (
+        0,
+        b"\x1f\x8b",
+        "is compressed with gzip",
+        "gunzip it, or tar -xf if a folder is packed in it",
+    ),
     (0, b"\xfd7zXZ\0", "is compressed with xz", "decompress it first: unxz"),
     (0, b"BZh", "is compressed with bzip2", "decompress it first: bunzip2"),
     (0, b"\x28\xb5\x2f\xfd", "is compressed with zstd", "decompress it first: unzstd"),
@@ -130,6 +136,35 @@ fn foreign_by_name(path: &Path) -> Option<(&'static str, &'static str)> {
         return Some(("is part of a TensorFlow checkpoint", TO_PYTORCH));
     }
     name.ends_with(".msgpack").then_some(("is a Flax model", TO_PYTORCH))
+}
+
+/// Why a zip archive without torch's `data.pkl` is no checkpoint, told by the names of its
+/// entries: models are often handed around as packed folders.
+pub(super) fn foreign_zip(file: &MappedFile, names: &[Cow<str>]) -> CheckpointError {
+    let is_model =
+        |path: &&Path| MODEL_FILES.iter().any(|name| path.file_name() == Some(name.as_ref()));
+    let mut folders =
+        names.iter().map(|name| Path::new(&**name)).filter(is_model).filter_map(Path::parent);
+    if let Some(folder) = folders.next() {
+        // Discriminator and generator are wanted together.
+        let is_one = folders.all(|other| other == folder);
+        let folder = if is_one { folder } else { folder.parent().unwrap_or(folder) };
+        let (zip, stem) = (file.path().display(), file.path().with_extension(""));
+        let what = "is an archive of a model folder, not a model";
+        return file.error(what).hint(match folder.as_os_str().is_empty() {
+            true => {
+                format!("unpack it (`unzip {zip} -d {0}`) and give the folder {0}", stem.display())
+            }
+            false => format!("unpack it (`unzip {zip}`) and give the folder {}", folder.display()),
+        });
+    }
+    let foreign = [".h5", ".ckpt", ".index", ".msgpack", ".onnx"];
+    if let Some(name) = names.iter().find(|name| foreign.iter().any(|end| name.ends_with(end))) {
+        let what = format!("is an archive of a model that is not PyTorch (it holds {name})");
+        return file.error(what).hint(TO_PYTORCH);
+    }
+    let error = file.error("is a zip archive, but torch.save did not make it: no data.pkl");
+    error.hint("if a model folder is packed in it, unpack it and name that folder")
 }
 
 /// What to do about a folder without a model: tells what it does hold.

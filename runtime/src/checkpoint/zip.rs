@@ -14,7 +14,7 @@ use ::zip::read::{ArchiveOffset, Config};
 use ::zip::{CompressionMethod, ZipArchive};
 
 use super::state_dict::StateDict;
-use super::{Container, Contents, DESCRIPTION_LIMIT, pickle};
+use super::{Container, Contents, DESCRIPTION_LIMIT, pickle, recognise};
 use crate::CheckpointError;
 use crate::mapped::MappedFile;
 
@@ -32,8 +32,7 @@ pub(super) fn read(file: &Arc<MappedFile>) -> Result<Contents, CheckpointError> 
         return Err(file.error("was written by a big-endian machine").hint(RESAVE));
     }
     let Some(range) = entries.get("data.pkl") else {
-        let error = file.error("is a zip archive, but torch.save did not make it: no data.pkl");
-        return Err(error.hint("if a model folder is packed in it, unpack it and name that folder"));
+        return Err(recognise::foreign_zip(file, &[]));
     };
     if range.len() > DESCRIPTION_LIMIT {
         let what = format!("data.pkl is longer than {DESCRIPTION_LIMIT} bytes");
@@ -101,6 +100,12 @@ impl Entries {
         if !agrees {
             let what = "the zip directory names an entry twice or is not where it says";
             return Err(file.error(what).at(directory.start).hint(AGAIN));
+        }
+
+        // Before anything else is held against it: other archives compress.
+        let names: Vec<_> = archive.file_names().flatten().collect();
+        if !names.iter().any(|name| name.ends_with("data.pkl")) {
+            return Err(recognise::foreign_zip(file, &names));
         }
 
         let mut ranges = HashMap::with_capacity(archive.len());
