@@ -5,8 +5,10 @@
 //! Rust, here and in the modules.
 
 mod hub;
+mod in_place;
 mod machine;
 mod models;
+mod streams;
 mod survival;
 
 use std::collections::BTreeMap;
@@ -233,8 +235,8 @@ fn peak_memory_kib(child: &Child) -> i64 {
     peak.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-/// The command with none of the settings that a user's environment may hold, nor the models
-/// that his hub cache may.
+/// The command with none of the settings that a user's environment may hold, and with a hub
+/// cache that holds nothing.
 fn zhengzi() -> Command {
     let mut command = Command::new(binary());
     for name in ["ZHENGZI_THREADS", "NO_COLOR", "CLICOLOR_FORCE", "TERM"] {
@@ -243,7 +245,7 @@ fn zhengzi() -> Command {
     for name in ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "XDG_CACHE_HOME", "TRANSFORMERS_CACHE"] {
         command.env_remove(name);
     }
-    command.env("HF_HOME", "nobody");
+    command.env("HF_HOME", "nobody").env("LC_ALL", "C");
     command
 }
 

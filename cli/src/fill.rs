@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 use zhengzi_model::corrector::{Blank, Filler};
 
-use crate::args::{FillArgs, Format};
+use crate::args::{Answer, FillArgs};
 use crate::inspect::say_loaded;
 use crate::offset::{Ruler, Span};
 use crate::report::{JSON_VERSION, JsonAlternative, json_alternatives, write_json};
@@ -27,8 +27,8 @@ pub fn run(args: &FillArgs) -> Result<ExitCode, Box<dyn Error>> {
     let blanks = filler.fill(&args.text, args.top_k)?;
     let mut out = BufWriter::new(io::stdout().lock());
     match args.format {
-        Format::Plain => plain(&mut out, &args.text, &blanks)?,
-        Format::Json => json(&mut out, &args.text, &blanks)?,
+        Answer::Plain => plain(&mut out, &args.text, &blanks)?,
+        Answer::Json => json(&mut out, &args.text, &blanks)?,
     }
     out.flush()?;
     Ok(ExitCode::SUCCESS)

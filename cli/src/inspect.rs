@@ -10,21 +10,22 @@ use std::process::ExitCode;
 use serde::Serialize;
 use zhengzi_kernels::gemm;
 use zhengzi_model::electra::Kind;
+use zhengzi_model::hub;
 use zhengzi_runtime::{Checkpoint, Container, Cpu, DType};
 
-use crate::args::{Format, InspectArgs, available_isas};
+use crate::args::{Answer, InspectArgs, available_isas};
 use crate::message::{printable, say};
 use crate::report::{JSON_VERSION, write_json};
 
 /// Runs the command.
 pub fn run(args: &InspectArgs) -> Result<ExitCode, Box<dyn Error>> {
     let cpu = args.cpu.cpu()?;
-    let checkpoint = Checkpoint::open(&args.path)?;
+    let checkpoint = Checkpoint::open(&hub::locate(&args.path)?)?;
     let summary = Summary::of(&checkpoint, &args.path, &cpu);
     let mut out = BufWriter::new(io::stdout().lock());
     match args.format {
-        Format::Plain => summary.write_plain(&mut out)?,
-        Format::Json => write_json(&mut out, &summary)?,
+        Answer::Plain => summary.write_plain(&mut out)?,
+        Answer::Json => write_json(&mut out, &summary)?,
     }
     out.flush()?;
     Ok(ExitCode::SUCCESS)

@@ -3,9 +3,12 @@
 use std::fmt::{Display, Write as _};
 use std::io::{self, Write as _};
 
-/// `zhengzi: message`. A standard error that is closed is no reason to stop.
+use crate::locale::translate;
+
+/// `zhengzi: message`, in the language of the locale. A standard error that is closed is no
+/// reason to stop.
 pub fn say(message: impl Display) {
-    let _ = writeln!(io::stderr(), "zhengzi: {}", printable(&message.to_string()));
+    let _ = writeln!(io::stderr(), "zhengzi: {}", printable(&translate(&message.to_string())));
 }
 
 /// The same text without line breaks and without power over a terminal:

@@ -15,6 +15,8 @@ pub struct Offset {
 /// however many places are asked for.
 pub struct Ruler<'a> {
     text: &'a str,
+    /// Bytes before `text` that places are given with, and that do not count.
+    skipped: usize,
     reached: Offset,
 }
 
@@ -28,12 +30,20 @@ pub struct Span {
 
 impl<'a> Ruler<'a> {
     pub fn new(text: &'a str) -> Ruler<'a> {
-        Ruler { text, reached: Offset::default() }
+        Ruler { text, skipped: 0, reached: Offset::default() }
+    }
+
+    /// For the first line of a file as an editor shows it: a byte order mark is not part
+    /// of the text and counts for nothing. Places are still asked for with it.
+    pub fn past_mark(line: &'a str) -> Ruler<'a> {
+        let text = line.strip_prefix('\u{feff}').unwrap_or(line);
+        Ruler { text, skipped: line.len() - text.len(), reached: Offset::default() }
     }
 
     /// The place `byte` bytes from the start: on a character boundary, and not left of
     /// the last place that was asked for.
     pub fn at(&mut self, byte: usize) -> Offset {
+        let byte = byte.saturating_sub(self.skipped);
         for c in self.text[self.reached.byte..byte].chars() {
             self.reached.char += 1;
             self.reached.utf16 += c.len_utf16();
@@ -64,6 +74,16 @@ mod tests {
         let at = text.find('情').unwrap();
         let span = Ruler::new(text).span(&(at..at + 3));
         assert_eq!(span, Span { byte: [8, 11], char: [4, 5], utf16: [5, 6] });
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_not_part_of_the_text_that_an_editor_shows() {
+        let line = "\u{feff}𠀀情";
+        let shown = Span { byte: [4, 7], char: [1, 2], utf16: [2, 3] };
+        assert_eq!(Ruler::past_mark(line).span(&(7..10)), shown);
+        assert_eq!(Ruler::past_mark(&line[3..]).span(&(4..7)), shown);
+        assert_eq!(Ruler::past_mark(line).at(0), Offset::default());
+        assert_eq!(Ruler::new(line).span(&(7..10)).char, [2, 3]);
     }
 
     #[test]

@@ -62,8 +62,20 @@ impl Repo {
     /// Takes what `validate_repo_id` of `huggingface_hub` takes, except for names of weights
     /// files; so neither name nor revision can lead out of the cache.
     fn parse(value: &str) -> Option<Repo> {
-        const FILES: [&str; 10] =
-            ["bin", "ckpt", "gguf", "gz", "h5", "json", "onnx", "pt", "safetensors", "zip"];
+        const FILES: [&str; 12] = [
+            "bin",
+            "ckpt",
+            "gguf",
+            "gz",
+            "h5",
+            "json",
+            "msgpack",
+            "onnx",
+            "pt",
+            "pth",
+            "safetensors",
+            "zip",
+        ];
         let (id, revision) = value.split_once('@').unwrap_or((value, MAIN));
         let word = |part: &str| {
             (1..=96).contains(&part.len())
@@ -136,24 +148,28 @@ impl Repo {
 
     /// Step 4, the miss: where `wanted` were looked for, what gets them, what may be meant.
     fn not_cached(&self, wanted: &[&Repo]) -> Error {
-        let names: Vec<String> = wanted.iter().map(|repo| repo.to_string()).collect();
-        let commands: Vec<String> = wanted.iter().map(|repo| repo.command()).collect();
-        let (names, commands) = (names.join(" and "), commands.join(" and "));
+        let listed = |one: &dyn Fn(&Repo) -> String| {
+            wanted.iter().map(|repo| one(repo)).collect::<Vec<_>>().join(" and ")
+        };
+        let commands = listed(&Repo::command);
         let looked_for = match wanted {
             [repo] if *repo == self => "is it".to_owned(),
-            [_] => format!("is {names}"),
-            _ => format!("are {names}"),
+            [_] => format!("is {}", listed(&Repo::to_string)),
+            _ => format!("are {}", listed(&Repo::to_string)),
         };
-        let places: Vec<String> = caches().iter().map(|path| path.display().to_string()).collect();
-        let places = places.join(" or ");
-        let mut hint = match self.has_owner() {
-            true => format!("run {commands}"),
-            false => format!("check the path, or run {commands} if the hub has it"),
+        let mut hint = match wanted {
+            _ if !self.has_owner() => {
+                format!("check the path, or run {commands} if the hub has it")
+            }
+            [_, _] => format!("run {commands}, or {} if it is one model", self.command()),
+            _ => format!("run {commands}"),
         };
         let similar = self.similar(wanted != [self]);
         if !similar.is_empty() {
             hint += &format!("; similar names there: {}", similar.join(", "));
         }
+        let places: Vec<String> = caches().iter().map(|path| path.display().to_string()).collect();
+        let places = places.join(" or ");
         let what =
             format!("no such file or folder, nor {looked_for} in the Hugging Face cache {places}");
         Error::new(Path::new(&self.to_string()), what, hint)
@@ -173,7 +189,8 @@ impl Repo {
             }
             if id == self.id {
                 let commits = snapshots.flatten().map(|commit| commit.file_name());
-                near.extend(commits.map(|commit| (0, format!("{id}@{}", commit.display()))));
+                let names = commits.map(|commit| format!("{id}@{}", commit.display()));
+                near.extend(names.filter(|name| Repo::parse(name).is_some()).map(|name| (0, name)));
                 continue;
             }
             let id = if pair { family(&id) } else { &id };

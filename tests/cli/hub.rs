@@ -190,7 +190,7 @@ fn a_revision_is_a_branch_a_tag_or_a_commit() {
 #[cfg(unix)]
 #[test]
 fn the_cache_is_where_the_python_library_has_it() {
-    let expected: [(&[(&str, &str)], &str); 9] = [
+    let expected: [(&[(&str, &str)], &str); 10] = [
         (&[("HF_HUB_CACHE", "/a"), ("HUGGINGFACE_HUB_CACHE", "/b"), ("HF_HOME", "/c")], "/a"),
         (&[("HUGGINGFACE_HUB_CACHE", "/b"), ("HF_HOME", "/c"), ("XDG_CACHE_HOME", "/d")], "/b"),
         (&[("HF_HOME", "/c"), ("XDG_CACHE_HOME", "/d"), ("HOME", "/e")], "/c/hub"),
@@ -199,6 +199,7 @@ fn the_cache_is_where_the_python_library_has_it() {
         (&[("HF_HUB_CACHE", ""), ("HF_HOME", ""), ("HOME", "/e")], "/e/.cache/huggingface/hub"),
         (&[("HF_HUB_CACHE", "~/x"), ("HOME", "/e")], "/e/x"),
         (&[("HF_HOME", "~"), ("HOME", "/e")], "/e/hub"),
+        (&[("XDG_CACHE_HOME", "~/y"), ("HOME", "/e")], "/e/y/huggingface/hub"),
         (&[("TRANSFORMERS_CACHE", "/t"), ("HF_HOME", "/c")], "/c/hub or /t"),
     ];
     for (variables, place) in expected {

@@ -3,17 +3,25 @@
 //! A thread reads ahead by a few buffers, so that the stream knows when input pauses
 //! (a person typing, a slow pipe) and its reader can finish what it has and flush.
 //! Memory is bounded: [`BUFFERS`] buffers and one line of [`LINE_LIMIT`] bytes; a longer
-//! line goes by in parts. All bytes handed out, in order, are the input: a terminator
-//! stays with its line, a byte order mark with the first.
+//! line goes by in parts. (Only Markdown is read whole, because one line cannot tell what
+//! in it is code.) All bytes handed out, in order, are the input: a terminator stays with
+//! its line, a byte order mark with the first.
+
+mod directives;
+mod markdown;
+mod ranges;
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread;
+
+pub use directives::Directives;
 
 /// Bytes of the longest line that is examined, its `\n` apart. No text has such lines
 /// (this is 350,000 characters); dumps and minified files do.
@@ -22,6 +30,9 @@ pub const LINE_LIMIT: usize = 1 << 20;
 /// Bytes of the longest line that a format other than plain text lets by: such a format
 /// has to hold a line before it can write it (a hunk of a diff, a JSON string).
 pub const HELD_LIMIT: usize = 64 << 20;
+
+/// Bytes of the longest Markdown document.
+const DOCUMENT_LIMIT: usize = 64 << 20;
 
 /// Bytes per buffer: what a Linux pipe holds.
 const BUFFER: usize = 64 << 10;
@@ -49,6 +60,9 @@ pub struct Line {
     pub number: u64,
     /// Everything up to and including `\n`.
     pub bytes: Vec<u8>,
+    /// Which of them must stay as they are: sorted, disjoint. Markdown's code, and what
+    /// lies between `zhengzi-disable` and `zhengzi-enable`.
+    pub frozen: Vec<Range<usize>>,
 }
 
 /// Why a line is not examined. Places are bytes from the start of the line.
@@ -62,14 +76,16 @@ pub enum Defect {
 /// What a stream yields.
 #[derive(Debug)]
 pub enum Item {
+    /// A source was opened; of a file, what it was like then.
+    Begin { source: usize, metadata: Option<Metadata> },
     /// A line of at most [`LINE_LIMIT`] bytes.
     Line(Line),
     /// The first part of a longer line.
     LongLine(Line),
     /// The next part of the same line.
     MoreOfIt(Line),
-    /// A source could not be read, or not to its end.
-    Failed { source: usize, error: io::Error },
+    /// A source ended, or could not be read, or not to its end.
+    End { source: usize, result: io::Result<()> },
     /// Nothing more has arrived yet; the next item will be waited for.
     Pause,
 }
@@ -82,8 +98,11 @@ pub struct Lines {
     waiting: bool,
 }
 
-/// What the reading thread sends: the bytes of a source, then how it ended.
+/// What the reading thread sends of each source, in this order.
 enum Event {
+    Begin(Option<Metadata>),
+    /// Of Markdown: what is no prose, in bytes from the start.
+    Frozen(Vec<Range<usize>>),
     Bytes(Vec<u8>),
     End(io::Result<()>),
 }
@@ -97,19 +116,33 @@ impl Source {
         }
     }
 
-    fn read(&self, events: &SyncSender<Event>) -> io::Result<()> {
+    fn is_markdown(&self) -> bool {
+        let extension = self.path().and_then(Path::extension).unwrap_or_default();
+        ["md", "markdown", "mkd", "mdown"].iter().any(|known| extension.eq_ignore_ascii_case(known))
+    }
+
+    fn read(&self, markdown: bool, events: &SyncSender<Event>) -> io::Result<()> {
         match self {
-            Source::File(path) => forward(File::open(path)?, events),
-            Source::Stdin => forward(io::stdin().lock(), events),
+            Source::File(path) => {
+                let file = File::open(path)?;
+                let metadata = Some(file.metadata()?);
+                let _ = events.send(Event::Begin(metadata));
+                forward(file, markdown, events)
+            }
+            Source::Stdin => {
+                let _ = events.send(Event::Begin(None));
+                forward(io::stdin().lock(), markdown, events)
+            }
             Source::Texts(texts) => {
+                let _ = events.send(Event::Begin(None));
+                let mut lines = Vec::new();
                 for text in texts {
-                    let text = text.as_encoded_bytes();
-                    forward(text, events)?;
-                    if !text.ends_with(b"\n") {
-                        forward(&b"\n"[..], events)?;
+                    lines.extend_from_slice(text.as_encoded_bytes());
+                    if !text.as_encoded_bytes().ends_with(b"\n") {
+                        lines.push(b'\n');
                     }
                 }
-                Ok(())
+                forward(lines.as_slice(), markdown, events)
             }
         }
     }
@@ -160,21 +193,23 @@ impl fmt::Display for Defect {
 }
 
 impl Lines {
-    /// Begins to read. `sources` are named by their index in what follows.
-    pub fn of(sources: &[Source]) -> Lines {
+    /// Begins to read. `sources` are named by their index in what follows. With `markdown`
+    /// all of them are Markdown, else those whose names say so.
+    pub fn of(sources: &[Source], markdown: bool) -> Lines {
         let (sender, events) = sync_channel(BUFFERS);
         let sources = sources.to_vec();
         // Never joined: it ends with its input, or when nobody listens any more, and
         // it may stay blocked on a terminal while the program is already leaving.
         thread::spawn(move || {
             for source in sources {
-                let end = Event::End(source.read(&sender));
+                let markdown = markdown || source.is_markdown();
+                let end = Event::End(source.read(markdown, &sender));
                 if sender.send(end).is_err() {
                     return;
                 }
             }
         });
-        Lines { events, splitter: Splitter::new(), ready: VecDeque::new(), waiting: false }
+        Lines { events, splitter: Splitter::default(), ready: VecDeque::new(), waiting: false }
     }
 }
 
@@ -197,6 +232,11 @@ impl Iterator for Lines {
             };
             self.waiting = false;
             match event {
+                Event::Begin(metadata) => {
+                    let source = self.splitter.source;
+                    self.ready.push_back(Item::Begin { source, metadata });
+                }
+                Event::Frozen(ranges) => self.splitter.document = ranges,
                 Event::Bytes(bytes) => self.splitter.push(&bytes, &mut self.ready),
                 Event::End(end) => self.splitter.finish(end, &mut self.ready),
             }
@@ -204,8 +244,19 @@ impl Iterator for Lines {
     }
 }
 
-/// Sends what `reader` gives, as soon as it gives it. Stops early when nobody listens.
-fn forward(mut reader: impl Read, events: &SyncSender<Event>) -> io::Result<()> {
+/// Sends what `reader` gives, as soon as it gives it; Markdown when all of it is there.
+/// Stops early when nobody listens.
+fn forward(mut reader: impl Read, markdown: bool, events: &SyncSender<Event>) -> io::Result<()> {
+    if markdown {
+        let mut document = Vec::new();
+        reader.by_ref().take(DOCUMENT_LIMIT as u64 + 1).read_to_end(&mut document)?;
+        if document.len() > DOCUMENT_LIMIT {
+            return Err(io::Error::other("is Markdown of more than 64 MiB: split it"));
+        }
+        let _ = events.send(Event::Frozen(markdown::frozen(&document)));
+        let _ = events.send(Event::Bytes(document));
+        return Ok(());
+    }
     loop {
         let mut bytes = vec![0; BUFFER];
         match reader.read(&mut bytes) {
@@ -223,20 +274,23 @@ fn forward(mut reader: impl Read, events: &SyncSender<Event>) -> io::Result<()> 
 }
 
 /// Cuts buffers into lines, wherever their borders fall.
+#[derive(Default)]
 struct Splitter {
     source: usize,
-    number: u64,
+    /// Lines of the source that are complete.
+    lines: u64,
+    /// Bytes of the source before `partial`.
+    offset: usize,
     /// The line so far; never much longer than [`LINE_LIMIT`].
     partial: Vec<u8>,
     /// Whether `partial` continues a line that was too long.
     within_long_line: bool,
+    /// What is no prose in a source that is Markdown.
+    document: Vec<Range<usize>>,
+    directives: Directives,
 }
 
 impl Splitter {
-    fn new() -> Splitter {
-        Splitter { source: 0, number: 1, partial: Vec::new(), within_long_line: false }
-    }
-
     fn push(&mut self, bytes: &[u8], ready: &mut VecDeque<Item>) {
         for stretch in bytes.split_inclusive(|&byte| byte == b'\n') {
             self.partial.extend_from_slice(stretch);
@@ -252,7 +306,7 @@ impl Splitter {
             }
             if ended {
                 self.within_long_line = false;
-                self.number += 1;
+                self.lines += 1;
             }
         }
     }
@@ -262,15 +316,18 @@ impl Splitter {
         if !self.partial.is_empty() {
             ready.push_back(Item::Line(self.take()));
         }
-        if let Err(error) = end {
-            ready.push_back(Item::Failed { source: self.source, error });
-        }
-        *self = Splitter { source: self.source + 1, ..Splitter::new() };
+        ready.push_back(Item::End { source: self.source, result: end });
+        *self = Splitter { source: self.source + 1, ..Splitter::default() };
     }
 
     fn take(&mut self) -> Line {
         let bytes = std::mem::take(&mut self.partial);
-        Line { source: self.source, number: self.number, bytes }
+        let place = self.offset..self.offset + bytes.len();
+        self.offset = place.end;
+        let code = ranges::within(&self.document, place);
+        let disabled = self.directives.frozen(&bytes);
+        let frozen = ranges::union(&code, &disabled);
+        Line { source: self.source, number: self.lines + 1, bytes, frozen }
     }
 }
 
@@ -280,7 +337,7 @@ mod tests {
 
     /// Splits `bytes` when they arrive `step` at a time; long lines are put together again.
     fn split(bytes: &[u8], step: usize) -> Vec<(bool, Line)> {
-        let (mut splitter, mut ready) = (Splitter::new(), VecDeque::new());
+        let (mut splitter, mut ready) = (Splitter::default(), VecDeque::new());
         bytes.chunks(step).for_each(|chunk| splitter.push(chunk, &mut ready));
         splitter.finish(Ok(()), &mut ready);
         let mut lines: Vec<(bool, Line)> = Vec::new();
@@ -289,7 +346,8 @@ mod tests {
                 Item::Line(line) => lines.push((false, line)),
                 Item::LongLine(line) => lines.push((true, line)),
                 Item::MoreOfIt(part) => lines.last_mut().unwrap().1.bytes.extend(part.bytes),
-                Item::Failed { .. } | Item::Pause => unreachable!("the splitter read no file"),
+                Item::End { .. } => {}
+                Item::Begin { .. } | Item::Pause => unreachable!("the splitter read no file"),
             }
         }
         lines
@@ -326,7 +384,7 @@ mod tests {
 
     #[test]
     fn a_long_line_is_never_held_whole() {
-        let (mut splitter, mut ready) = (Splitter::new(), VecDeque::new());
+        let (mut splitter, mut ready) = (Splitter::default(), VecDeque::new());
         for _ in 0..100 {
             splitter.push(&[b'x'; BUFFER], &mut ready);
             assert!(splitter.partial.len() <= LINE_LIMIT);
@@ -343,7 +401,7 @@ mod tests {
             (b"\r\n", "", b"\r\n"),
             (b"a", "a", b""),
         ] {
-            let line = Line { source: 0, number: 1, bytes: bytes.to_vec() };
+            let line = Line { source: 0, number: 1, bytes: bytes.to_vec(), frozen: Vec::new() };
             assert_eq!((line.text(), line.terminator()), (Ok(text), terminator));
         }
     }
@@ -351,7 +409,10 @@ mod tests {
     #[test]
     fn a_defect_says_where_it_is() {
         let defect = |bytes: &[u8]| {
-            Line { source: 0, number: 1, bytes: bytes.to_vec() }.text().unwrap_err().to_string()
+            Line { source: 0, number: 1, bytes: bytes.to_vec(), frozen: Vec::new() }
+                .text()
+                .unwrap_err()
+                .to_string()
         };
         assert_eq!(defect(b"ab\xff\n"), "not UTF-8 at byte 2");
         assert_eq!(defect("好\0\n".as_bytes()), "NUL at byte 3");
@@ -361,10 +422,10 @@ mod tests {
     #[test]
     fn texts_of_the_command_line_are_lines_of_one_source() {
         let texts = ["一", "", "二\n三", "四\n"].map(OsString::from).to_vec();
-        let lines: Vec<Line> = Lines::of(&[Source::Texts(texts)])
+        let lines: Vec<Line> = Lines::of(&[Source::Texts(texts)], false)
             .filter_map(|item| match item {
                 Item::Line(line) => Some(line),
-                Item::Pause => None,
+                Item::Begin { .. } | Item::End { .. } | Item::Pause => None,
                 other => panic!("{other:?}"),
             })
             .collect();
@@ -377,8 +438,10 @@ mod tests {
         let missing = Source::File("no such folder/no such file".into());
         let sources = [missing, Source::Texts(vec!["一".into()])];
         let items: Vec<Item> =
-            Lines::of(&sources).filter(|item| !matches!(item, Item::Pause)).collect();
-        assert!(matches!(items[0], Item::Failed { source: 0, .. }), "{items:?}");
-        assert!(matches!(items[1], Item::Line(Line { source: 1, number: 1, .. })), "{items:?}");
+            Lines::of(&sources, false).filter(|item| !matches!(item, Item::Pause)).collect();
+        assert!(matches!(items[0], Item::End { source: 0, result: Err(_) }), "{items:?}");
+        assert!(matches!(items[1], Item::Begin { source: 1, .. }), "{items:?}");
+        assert!(matches!(items[2], Item::Line(Line { source: 1, number: 1, .. })), "{items:?}");
+        assert!(matches!(items[3], Item::End { source: 1, result: Ok(()) }), "{items:?}");
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
-use zhengzi_model::corrector::{Alternative, apply};
+use zhengzi_model::corrector::{Alternative, Correction, apply};
 
 use super::{Examined, Place, Report};
 use crate::input::Defect;
@@ -14,22 +14,13 @@ pub struct Json;
 
 impl Report for Json {
     fn examined(&mut self, out: &mut dyn Write, line: &Examined) -> io::Result<()> {
-        let mut ruler = Ruler::new(line.text);
-        let corrections = line.corrections.iter().map(|correction| JsonCorrection {
-            wrong: &correction.wrong,
-            right: correction.right.as_deref(),
-            span: ruler.span(&correction.span),
-            detection: correction.detection,
-            confidence: correction.confidence,
-            alternatives: json_alternatives(&correction.alternatives),
-        });
         let object = JsonLine {
             version: JSON_VERSION,
             path: line.place.path(),
             line: line.place.line,
             source: line.text,
             target: apply(line.text, line.corrections),
-            corrections: corrections.collect(),
+            corrections: json_corrections(line.text, line.corrections),
         };
         write_json(out, &object)
     }
@@ -53,6 +44,38 @@ pub const JSON_VERSION: u32 = 1;
 pub fn write_json(out: &mut dyn Write, object: &impl Serialize) -> io::Result<()> {
     serde_json::to_writer(&mut *out, object)?;
     out.write_all(b"\n")
+}
+
+/// The corrections of a text as JSON gives them, from left to right.
+pub fn json_corrections<'a>(text: &str, corrections: &'a [Correction]) -> Vec<JsonCorrection<'a>> {
+    let mut ruler = Ruler::new(text);
+    corrections
+        .iter()
+        .map(|correction| JsonCorrection {
+            wrong: &correction.wrong,
+            right: correction.right.as_deref(),
+            span: ruler.span(&correction.span),
+            detection: correction.detection,
+            confidence: correction.confidence,
+            alternatives: json_alternatives(&correction.alternatives),
+        })
+        .collect()
+}
+
+/// An array inside a document, written as its elements come: the document's brackets are
+/// its writer's, an element begins on a line of its own.
+#[derive(Default)]
+pub struct JsonArray {
+    begun: bool,
+}
+
+impl JsonArray {
+    /// One more element.
+    pub fn push(&mut self, out: &mut dyn Write, element: &impl Serialize) -> io::Result<()> {
+        out.write_all(if self.begun { b",\n" } else { b"\n" })?;
+        self.begun = true;
+        Ok(serde_json::to_writer(out, element)?)
+    }
 }
 
 /// The candidates as JSON gives them, best first.
@@ -83,7 +106,7 @@ struct JsonLine<'a> {
 }
 
 #[derive(Serialize)]
-struct JsonCorrection<'a> {
+pub struct JsonCorrection<'a> {
     wrong: &'a str,
     right: Option<&'a str>,
     #[serde(flatten)]

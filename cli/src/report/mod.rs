@@ -4,7 +4,17 @@
 //! it. Every format counts columns in the unit that its specification or its readers use;
 //! [`crate::offset`] knows them all.
 
+mod diff;
+mod github;
 mod json;
+mod line;
+mod name;
+#[cfg(test)]
+mod properties;
+mod pycorrector;
+mod rdjson;
+mod sarif;
+mod spool;
 mod text;
 
 use std::fmt;
@@ -15,8 +25,17 @@ use zhengzi_model::corrector::Correction;
 use crate::input::{Defect, Source};
 use crate::message::printable;
 use crate::offset::Ruler;
-pub use json::{JSON_VERSION, Json, JsonAlternative, json_alternatives, write_json};
-pub use text::{CorrectedText, Findings};
+pub use diff::Diff;
+pub use github::Github;
+pub use json::{
+    JSON_VERSION, Json, JsonAlternative, JsonCorrection, json_alternatives, json_corrections,
+    write_json,
+};
+pub use line::LinePerFinding;
+pub use pycorrector::Pycorrector;
+pub use rdjson::Rdjson;
+pub use sarif::Sarif;
+pub use text::{CorrectedText, Findings, Silence};
 
 /// A line that was examined.
 pub struct Examined<'a> {
@@ -38,10 +57,10 @@ pub struct Place<'a> {
     pub line: u64,
 }
 
-/// One finding for people: `path:line:column: 新→心 (0.91)`, the column in code points
-/// from 1; without the arrow, and with the detector's probability, where nothing is proposed.
+/// One finding on one line: `path:line:column: 新→心 (0.91)`; without the arrow, and with the detector's probability, where nothing is proposed.
 pub struct Finding<'a> {
     pub place: Place<'a>,
+    /// From 1, in the unit of the format.
     pub column: usize,
     pub correction: &'a Correction,
     pub color: bool,
@@ -73,6 +92,11 @@ pub trait Report {
         Ok(())
     }
 
+    /// A source could not be read, or not to its end, and why.
+    fn failed(&mut self, _: &Source, _error: &io::Error) -> io::Result<()> {
+        Ok(())
+    }
+
     /// No more lines come from this source.
     fn end_of(&mut self, _out: &mut dyn Write, _source: &Source) -> io::Result<()> {
         Ok(())
@@ -90,13 +114,26 @@ pub trait Report {
     }
 }
 
-/// The findings of a line, from left to right.
+/// The name of the one rule that there is, where a format asks for one.
+const RULE: &str = "wrong-character";
+
+/// The findings of a line, from left to right, columns in code points.
 pub fn findings<'a>(line: &'a Examined, color: bool) -> impl Iterator<Item = Finding<'a>> {
     let mut ruler = Ruler::new(line.text);
     line.corrections.iter().map(move |correction| {
         let column = ruler.at(correction.span.start).char + 1;
         Finding { place: line.place, column, correction, color }
     })
+}
+
+impl<'a> Examined<'a> {
+    /// Measures the line as an editor shows it.
+    fn editor_ruler(&self) -> Ruler<'a> {
+        match self.place.line {
+            1 => Ruler::past_mark(self.text),
+            _ => Ruler::new(self.text),
+        }
+    }
 }
 
 impl Place<'_> {
@@ -130,12 +167,25 @@ impl fmt::Display for Finding<'_> {
     }
 }
 
+/// What other programs show of a finding.
+fn message(correction: &Correction) -> String {
+    let wrong = &correction.wrong;
+    match &correction.right {
+        Some(right) => format!("“{wrong}” may be wrong: did you mean “{right}”?"),
+        None => format!("“{wrong}” may be wrong"),
+    }
+}
+
 /// What of the output stands out on a terminal; the colours of ripgrep and git.
 enum Paint {
     Path,
     Line,
     Wrong,
     Change,
+    Heading,
+    Hunk,
+    Removed,
+    Added,
 }
 
 impl Paint {
@@ -145,6 +195,10 @@ impl Paint {
             Paint::Line => "32",     // green
             Paint::Wrong => "1;31",  // bold red
             Paint::Change => "1;32", // bold green
+            Paint::Heading => "1",
+            Paint::Hunk => "36",    // cyan
+            Paint::Removed => "31", // red
+            Paint::Added => "32",   // green
         };
         match color {
             true => format!("\x1b[{code}m{text}\x1b[0m"),
@@ -170,11 +224,25 @@ mod testing {
         }
     }
 
+    /// All that is written of one line of a file.
     pub fn written(report: &mut dyn Report, text: &str, corrections: &[Correction]) -> String {
+        written_from(report, &Source::File("目录/a.txt".into()), text, corrections)
+    }
+
+    /// All that is written of one line, the seventh of `source`.
+    pub fn written_from(
+        report: &mut dyn Report,
+        source: &Source,
+        text: &str,
+        corrections: &[Correction],
+    ) -> String {
         let mut out = Vec::new();
-        let place = Place { source: &Source::File("目录/a.txt".into()), line: 7 };
+        let place = Place { source, line: 7 };
+        report.start(&mut out).unwrap();
         let line = Examined { place, text, terminator: b"\r\n", corrections };
         report.examined(&mut out, &line).unwrap();
+        report.end_of(&mut out, source).unwrap();
+        report.finish(&mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 }

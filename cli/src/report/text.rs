@@ -36,6 +36,19 @@ impl Report for CorrectedText {
     }
 }
 
+/// Nothing at all: with `-w` the files are the answer.
+pub struct Silence;
+
+impl Report for Silence {
+    fn examined(&mut self, _: &mut dyn Write, _: &Examined) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn streams(&self) -> bool {
+        true
+    }
+}
+
 /// A line for each finding, and nothing else.
 pub struct Findings {
     /// Whether place and finding stand out.

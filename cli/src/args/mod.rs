@@ -1,0 +1,193 @@
+//! What was typed, and what it means.
+
+// The doc comments below are what --help prints: brackets in them are for its reader.
+#![allow(rustdoc::broken_intra_doc_links, rustdoc::invalid_html_tags)]
+
+mod model;
+mod text;
+
+use std::path::PathBuf;
+
+use clap::builder::RangedU64ValueParser;
+use clap::{Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+pub use model::{CpuArgs, ModelArgs, available_isas};
+pub use text::{CorrectArgs, DetectArgs, Format, Input, TextArgs, able_terminal};
+
+const USAGE: &str = "\
+zhengzi <COMMAND> [OPTIONS] [FILES]...
+       zhengzi <COMMAND> [OPTIONS] -t <TEXT>";
+
+const EXAMPLES: &str = "\
+Examples:
+  zhengzi correct -t 今天新情很好            correct a sentence
+  zhengzi correct draft.txt > better.txt     correct a file
+  zhengzi correct -w draft.txt notes/*.md    correct files where they are
+  zhengzi correct --diff draft.txt           show what would change
+  zhengzi detect -r docs                     list what looks wrong; status 1 if anything does
+  cat log | zhengzi correct --format json    a JSON object per line
+  zhengzi fill '今天[MASK]情很好'            what fits there
+  zhengzi inspect pytorch_model.bin          what is in a model file
+
+Exit status: 0 done; 1 detect or --check found something; 2 an error; 130 interrupted.";
+
+const UNREAD: &str = "\
+Lines that are not UTF-8, hold a NUL or are longer than 1 MiB are not examined: they come
+out as they went in, and standard error tells where they are (-q: not even that).
+
+From a word zhengzi-disable (in a comment, say) to zhengzi-enable nothing is examined.
+A zhengzi.toml in this folder or above sets what is not set here; --dump-config shows it.";
+
+const CORRECT_EXAMPLES: &str = "\
+Examples:
+  zhengzi correct draft.txt > better.txt     the corrected text
+  zhengzi correct --diff draft.txt           what would change, as git apply reads it
+  zhengzi correct -w --backup draft.txt      in place; the old file becomes draft.txt.bak
+  zhengzi correct --check -r docs            only report; status 1 if anything would change
+  zhengzi correct --input jsonl              a service: {\"id\":1,\"text\":\"…\"} a line, in and out";
+
+const DETECT_EXAMPLES: &str = "\
+Examples:
+  zhengzi detect *.txt                       what looks wrong, with probabilities
+  zhengzi detect -r -g '*.md' .              all Markdown below here that git does not ignore
+  zhengzi detect --format sarif -r docs      for code scanning
+  zhengzi detect --threshold 0.3 draft.txt   suspect more";
+
+/// Finds and corrects wrong characters in Chinese text.
+///
+/// Works as it is, with a small model inside; --model takes any ELECTRA of Hugging Face's
+/// layout (config.json, vocab.txt, model.safetensors or pytorch_model.bin).
+#[derive(Parser)]
+#[command(name = "zhengzi", version, override_usage = USAGE, after_help = EXAMPLES)]
+#[command(arg_required_else_help = true)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Write the text with its wrong characters corrected
+    ///
+    /// Every byte that is not part of a correction comes out as it went in: line ends, tabs,
+    /// a missing last newline, a byte order mark. On a terminal what was changed is coloured;
+    /// -v lists each change on standard error.
+    #[command(args_override_self = true, after_help = CORRECT_EXAMPLES, after_long_help = format!("{CORRECT_EXAMPLES}\n\n{UNREAD}"))]
+    Correct(CorrectArgs),
+
+    /// List characters that look wrong; exit with status 1 if there are any
+    ///
+    /// One line each: path:line:column: character (probability). Columns count code points
+    /// from 1; standard input is called <stdin>, texts of the command line <text>.
+    #[command(args_override_self = true, after_help = DETECT_EXAMPLES, after_long_help = format!("{DETECT_EXAMPLES}\n\n{UNREAD}"))]
+    Detect(DetectArgs),
+
+    /// Say what fits at each [MASK] of a text
+    ///
+    /// One line for each proposal, best first: column, text and probability, separated by
+    /// tabs. Columns count code points from 1.
+    #[command(args_override_self = true)]
+    Fill(FillArgs),
+
+    /// Show what a model file or folder holds and how it would be run
+    Inspect(InspectArgs),
+
+    /// Write the completions of a shell
+    ///
+    /// For bash: zhengzi completions bash > ~/.local/share/bash-completion/completions/zhengzi
+    Completions {
+        /// For which shell
+        shell: Shell,
+    },
+
+    /// Write the manual page, of zhengzi or of one of its commands
+    ///
+    /// To read it at once: zhengzi man correct | man -l -
+    Man {
+        /// Of this command
+        command: Option<String>,
+    },
+}
+
+#[derive(clap::Args)]
+pub struct FillArgs {
+    /// The text, with [MASK] wherever a character is wanted
+    pub text: String,
+
+    /// Proposals for each place
+    #[arg(long, value_name = "K", value_parser = count(), default_value_t = 5)]
+    pub top_k: usize,
+
+    /// How to write the answer
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Answer,
+
+    /// Say what was loaded, on standard error
+    #[arg(short, long)]
+    pub verbose: bool,
+
+    #[command(flatten)]
+    pub model: ModelArgs,
+
+    #[command(flatten)]
+    pub cpu: CpuArgs,
+
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+#[derive(clap::Args)]
+pub struct InspectArgs {
+    /// A model file, a folder with one, or a name in the local Hugging Face cache
+    pub path: PathBuf,
+
+    /// How to write the answer
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Answer,
+
+    #[command(flatten)]
+    pub cpu: CpuArgs,
+}
+
+/// How commands that are asked one question answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Answer {
+    /// For people
+    #[default]
+    Plain,
+    /// For programs: one object
+    Json,
+}
+
+/// Looked at by [`crate::config`] before the rest is parsed in earnest.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Configuration")]
+pub struct ConfigArgs {
+    /// Read this file instead of the zhengzi.toml of this folder or the nearest above
+    #[arg(long, value_name = "FILE", conflicts_with = "no_config")]
+    pub config: Option<PathBuf>,
+
+    /// Read no zhengzi.toml
+    #[arg(long)]
+    pub no_config: bool,
+
+    /// Show the settings that would apply, as a zhengzi.toml, and stop
+    #[arg(long)]
+    pub dump_config: bool,
+}
+
+fn count() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..=1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_of_the_arguments_is_sound() {
+        Args::command().debug_assert();
+    }
+}

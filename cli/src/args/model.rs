@@ -1,0 +1,73 @@
+//! Which model, and on what to run it.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+use zhengzi_kernels::{Isa, Level};
+use zhengzi_model::ModelPaths;
+use zhengzi_runtime::Cpu;
+
+use super::count;
+use crate::cores;
+
+#[derive(clap::Args)]
+#[command(next_help_heading = "Model")]
+pub struct ModelArgs {
+    /// A folder with `discriminator` and `generator` in it, or one model, or the name of a
+    /// pair in the local Hugging Face cache (hfl/chinese-electra-180g-small)
+    #[arg(long, value_name = "DIR|FILE|NAME")]
+    model: Option<PathBuf>,
+
+    /// The discriminator or token classifier, where it is not found through --model
+    #[arg(long, value_name = "PATH|NAME")]
+    detector: Option<PathBuf>,
+
+    /// The generator, where it is not found through --model
+    #[arg(long, value_name = "PATH|NAME")]
+    generator: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+#[command(next_help_heading = "Machine")]
+pub struct CpuArgs {
+    /// Threads to compute with [default: physical cores]
+    #[arg(long, value_name = "N", env = "ZHENGZI_THREADS", hide_env_values = true)]
+    #[arg(value_parser = count())]
+    threads: Option<usize>,
+
+    /// Instruction set: scalar, avx2, avx512 or neon [default: the strongest there is]
+    #[arg(long, value_name = "NAME")]
+    isa: Option<Level>,
+}
+
+impl ModelArgs {
+    /// Where the models lie; nowhere is the model inside.
+    pub fn paths(&self) -> ModelPaths {
+        let ModelArgs { model, detector, generator } = self;
+        ModelPaths {
+            model: model.clone(),
+            detector: detector.clone(),
+            generator: generator.clone(),
+        }
+    }
+}
+
+impl CpuArgs {
+    /// The processor as it is to be used. An instruction set that it lacks is an error,
+    /// never silently another one.
+    pub fn cpu(&self) -> Result<Cpu, Box<dyn Error>> {
+        let isa = match self.isa {
+            None => Isa::best(),
+            Some(level) => Isa::new(level).ok_or_else(|| {
+                let available = available_isas().join(", ");
+                format!("--isa {level}: this processor does not have it; it has {available}")
+            })?,
+        };
+        Ok(Cpu::new(isa, self.threads.unwrap_or_else(cores::physical))?)
+    }
+}
+
+/// Names of the instruction sets of this processor, weakest first.
+pub fn available_isas() -> Vec<&'static str> {
+    Isa::available().into_iter().map(|isa| isa.level().name()).collect()
+}

@@ -1,0 +1,190 @@
+//! `-w`: a file is replaced at once or not at all.
+//!
+//! The corrected text goes into a temporary file in the same folder, which takes the name of
+//! the old one when it is complete and on the disk: whenever the power fails, one of the two
+//! is there. Until the first correction nothing is written, so that a file without any is not
+//! touched and a folder need not be writable. A symbolic link stays one; what it points to
+//! is replaced. A second hard link keeps the old text.
+
+use std::ffi::OsString;
+use std::fs::{self, File, Metadata};
+use std::io::{self, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use crate::interrupt;
+
+/// How a temporary file that stayed behind is known (after a power cut, say).
+const PREFIX: &str = ".zhengzi-";
+
+/// Replaces one file after the other.
+pub struct InPlace {
+    backup: Option<OsString>,
+    file: io::Result<Replacement>,
+}
+
+/// The file that is being read.
+struct Replacement {
+    /// Where the bytes are: symbolic links were followed.
+    path: PathBuf,
+    /// What the file was like when it was opened.
+    opened: Metadata,
+    /// Bytes that have gone by without a correction before them.
+    passed: u64,
+    /// From the first correction on.
+    new: Option<BufWriter<NamedTempFile>>,
+}
+
+impl InPlace {
+    /// `backup` is what is added to the name of the old file, where it is to be kept.
+    pub fn new(backup: Option<OsString>) -> InPlace {
+        InPlace { backup, file: Err(io::ErrorKind::NotFound.into()) }
+    }
+
+    /// The next file. What is wrong with it is told at its end.
+    pub fn begin(&mut self, path: &Path, opened: Metadata) {
+        self.file = Replacement::of(path, opened);
+    }
+
+    /// Bytes that stay.
+    pub fn unchanged(&mut self, bytes: &[u8]) {
+        self.go_on(|file| match &mut file.new {
+            Some(new) => new.write_all(bytes),
+            None => {
+                file.passed += bytes.len() as u64;
+                Ok(())
+            }
+        });
+    }
+
+    /// What stands now where something else stood.
+    pub fn changed(&mut self, bytes: &[u8]) {
+        self.go_on(|file| file.replacement()?.write_all(bytes));
+    }
+
+    /// The end of the file; `whole` is false where it was not read to its end. Tells
+    /// whether the file was replaced.
+    pub fn end(&mut self, whole: bool) -> io::Result<bool> {
+        let file = std::mem::replace(&mut self.file, Err(io::ErrorKind::NotFound.into()));
+        if !whole {
+            // That was told already; what was written is dropped.
+            return interrupt::finish(|| {
+                drop(file);
+                Ok(false)
+            });
+        }
+        file?.finish(self.backup.as_ref())
+    }
+
+    fn go_on(&mut self, step: impl FnOnce(&mut Replacement) -> io::Result<()>) {
+        if let Ok(file) = &mut self.file
+            && let Err(error) = step(file)
+        {
+            self.file = Err(error);
+        }
+    }
+}
+
+impl Replacement {
+    fn of(path: &Path, opened: Metadata) -> io::Result<Replacement> {
+        if !opened.is_file() {
+            return Err(io::Error::other("is not a regular file: -w leaves it alone"));
+        }
+        if opened.permissions().readonly() {
+            return Err(io::Error::other("is read-only: -w leaves it alone"));
+        }
+        Ok(Replacement { path: fs::canonicalize(path)?, opened, passed: 0, new: None })
+    }
+
+    /// The new file, with everything before the first correction in it.
+    fn replacement(&mut self) -> io::Result<&mut BufWriter<NamedTempFile>> {
+        if self.new.is_none() {
+            let file = tempfile::Builder::new()
+                .prefix(PREFIX)
+                .suffix(".tmp")
+                .tempfile_in(folder(&self.path))
+                .map_err(|error| io::Error::other(format!("cannot write beside it: {error}")))?;
+            interrupt::unfinished(file.path());
+            let mut new = BufWriter::new(file);
+            let copied = io::copy(&mut File::open(&self.path)?.take(self.passed), &mut new)?;
+            if copied != self.passed {
+                return Err(changed_meanwhile());
+            }
+            self.new = Some(new);
+        }
+        Ok(self.new.as_mut().expect("it was made just now"))
+    }
+
+    fn finish(self, backup: Option<&OsString>) -> io::Result<bool> {
+        let Some(new) = self.new else { return Ok(false) };
+        let new = new.into_inner().map_err(io::IntoInnerError::into_error)?;
+        keep_owner_and_mode(new.as_file(), &self.opened)?;
+        new.as_file().sync_all()?;
+        if let Some(suffix) = backup {
+            keep_old(&self.path, suffix)?;
+        }
+        interrupt::finish(|| {
+            if has_changed(&self.opened, &fs::metadata(&self.path)?) {
+                return Err(changed_meanwhile());
+            }
+            new.persist(&self.path).map_err(|error| error.error)?;
+            Ok(())
+        })?;
+        // The name is on the disk when its folder is. Not every system lets a folder be opened.
+        _ = File::open(folder(&self.path)).and_then(|folder| folder.sync_all());
+        Ok(true)
+    }
+}
+
+/// A copy of the file as it was, complete before it has its name.
+fn keep_old(path: &Path, suffix: &OsString) -> io::Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    let name = PathBuf::from(name);
+    let copy = tempfile::Builder::new().prefix(PREFIX).suffix(".tmp").tempfile_in(folder(path))?;
+    fs::copy(path, copy.path())?;
+    copy.as_file().sync_all()?;
+    copy.persist_noclobber(&name).map_err(|error| {
+        let (name, error) = (name.display(), error.error);
+        io::Error::other(format!("cannot keep the old text as {name}: {error}"))
+    })?;
+    Ok(())
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("."))
+}
+
+#[cfg(unix)]
+fn keep_owner_and_mode(file: &File, old: &Metadata) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, fchown};
+    let new = file.metadata()?;
+    if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
+        fchown(file, Some(old.uid()), Some(old.gid())).map_err(|error| {
+            io::Error::other(format!("cannot keep its owner: {error}: left as it was"))
+        })?;
+    }
+    file.set_permissions(old.permissions())
+}
+
+#[cfg(not(unix))]
+fn keep_owner_and_mode(file: &File, old: &Metadata) -> io::Result<()> {
+    file.set_permissions(old.permissions())
+}
+
+/// Whether somebody else has written to the file, or put another one in its place.
+fn has_changed(opened: &Metadata, now: &Metadata) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        if (opened.dev(), opened.ino()) != (now.dev(), now.ino()) {
+            return true;
+        }
+    }
+    opened.len() != now.len() || opened.modified().ok() != now.modified().ok()
+}
+
+fn changed_meanwhile() -> io::Error {
+    io::Error::other("was changed by another program meanwhile: left as it is")
+}

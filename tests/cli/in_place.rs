@@ -1,0 +1,256 @@
+//! `-w`: whatever happens, a file holds its old bytes or its new ones, and what belongs to it
+//! besides its bytes stays.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{run, spawn, zhengzi};
+
+/// How often the work is killed.
+const KILLS: u32 = 200;
+
+/// A file that takes a while to write: its first line is corrected, so that everything after
+/// it goes through the temporary file.
+struct Draft {
+    folder: tempfile::TempDir,
+    old: Vec<u8>,
+    new: Vec<u8>,
+}
+
+impl Draft {
+    fn of(lines: usize) -> Draft {
+        let rest = "nothing to correct in here, 12345\r\n".repeat(lines);
+        let text = |first: &str| format!("\u{feff}{first}\n{rest}last").into_bytes();
+        let (old, new) = (text("今天新情很好"), text("今天心情很好"));
+        let draft = Draft { folder: tempfile::tempdir().unwrap(), old, new };
+        draft.restore();
+        draft
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("draft.txt")
+    }
+
+    fn restore(&self) {
+        fs::write(self.path(), &self.old).unwrap();
+    }
+
+    fn command(&self) -> Command {
+        let mut command = zhengzi();
+        command.args(["correct", "-w", "-q"]).arg(self.path());
+        command
+    }
+
+    /// Whether the file is the new one; it must be one of the two.
+    fn is_new(&self) -> bool {
+        let now = fs::read(self.path()).unwrap();
+        assert!(now == self.old || now == self.new, "{} bytes, neither old nor new", now.len());
+        now == self.new
+    }
+
+    /// What stands beside the file.
+    fn others(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.folder.path()).unwrap();
+        entries.map(|entry| entry.unwrap().path()).filter(|path| *path != self.path()).collect()
+    }
+}
+
+/// How long the command takes when nobody disturbs it.
+fn undisturbed(draft: &Draft) -> Duration {
+    let started = Instant::now();
+    assert_eq!(run(&mut draft.command(), b"").status.code(), Some(0));
+    assert!(draft.is_new() && draft.others().is_empty());
+    draft.restore();
+    started.elapsed()
+}
+
+#[test]
+fn killed_at_any_moment_it_leaves_old_or_new_bytes() {
+    let draft = Draft::of(60_000);
+    let whole = undisturbed(&draft);
+    let (mut replaced, mut unfinished) = (0, 0);
+    for kill in 0..KILLS {
+        let mut child = spawn(&mut draft.command());
+        // From the start to a little after the end, however fast this machine is today.
+        thread::sleep(whole * kill * 5 / (4 * KILLS));
+        let _ = child.kill();
+        child.wait().unwrap();
+        replaced += u32::from(draft.is_new());
+        let others = draft.others();
+        let temporary = |path: &Path| {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            name.starts_with(".zhengzi-") && name.ends_with(".tmp")
+        };
+        assert!(others.len() <= 1 && others.iter().all(|path| temporary(path)), "{others:?}");
+        unfinished += others.len();
+        others.iter().for_each(|path| fs::remove_file(path).unwrap());
+        draft.restore();
+    }
+    // Otherwise the kills came too early or too late to prove anything.
+    assert!(unfinished > 0, "no kill of {KILLS} came while the file was written");
+    assert!(replaced < KILLS, "no kill of {KILLS} came before the file was replaced");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_cleans_up_and_says_130() {
+    let draft = Draft::of(60_000);
+    let whole = undisturbed(&draft);
+    let mut interrupted = 0;
+    for signal in 0..20 {
+        let mut child = spawn(&mut draft.command());
+        // It listens before it does anything else, but a process must first begin.
+        thread::sleep(Duration::from_millis(20) + whole * signal / 20);
+        send(&child, "-INT");
+        let status = child.wait().unwrap();
+        assert!(matches!(status.code(), Some(0 | 130)), "{status}");
+        interrupted += u32::from(status.code() == Some(130));
+        assert_eq!(draft.others(), [] as [PathBuf; 0]);
+        assert_eq!(draft.is_new(), status.success());
+        draft.restore();
+    }
+    assert!(interrupted > 0, "every interrupt came too late");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_ends_a_command_that_waits_for_input() {
+    for (signal, status) in [("-INT", 130), ("-TERM", 143)] {
+        let mut child = spawn(zhengzi().arg("correct"));
+        // The first answer shows that the command is running.
+        use std::io::{Read, Write};
+        child.stdin.as_mut().unwrap().write_all(b"ready\n").unwrap();
+        child.stdout.as_mut().unwrap().read_exact(&mut [0; 6]).unwrap();
+        send(&child, signal);
+        assert_eq!(child.wait().unwrap().code(), Some(status));
+    }
+}
+
+#[cfg(unix)]
+fn send(child: &Child, signal: &str) {
+    // It may have ended meanwhile; then nobody gets the signal.
+    let _ = Command::new("kill").args([signal, &child.id().to_string()]).output().unwrap();
+}
+
+/// The shell's limit on the size of files stands in for a full disk.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_leaves_the_old_file() {
+    let draft = Draft::of(60_000);
+    let line = format!(
+        "trap '' XFSZ; ulimit -f 100; exec {:?} correct -w {:?}",
+        super::binary(),
+        draft.path()
+    );
+    let output = Command::new("sh").args(["-c", &line]).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), stderr.lines().count()), (Some(2), 1), "{stderr}");
+    assert!(stderr.contains("draft.txt: "), "{stderr}");
+    assert!(!draft.is_new() && draft.others().is_empty());
+}
+
+#[test]
+fn a_file_without_corrections_is_not_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("fine.txt");
+    fs::write(&path, "今天天气很好\r\nno newline at the end").unwrap();
+    let before = fs::metadata(&path).unwrap();
+    let output = run(zhengzi().args(["correct", "-w", "--backup"]).arg(&path), b"");
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!((output.stdout.as_slice(), output.stderr.as_slice()), (&b""[..], &b""[..]));
+    let after = fs::metadata(&path).unwrap();
+    assert_eq!(before.modified().unwrap(), after.modified().unwrap());
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        assert_eq!(before.ino(), after.ino());
+    }
+}
+
+#[test]
+fn a_backup_holds_the_old_bytes_and_is_never_overwritten() {
+    let draft = Draft::of(10);
+    let backup = draft.folder.path().join("draft.txt~");
+    let again = |suffix: &str| {
+        let mut command = draft.command();
+        run(command.arg(format!("--backup{suffix}")), b"")
+    };
+    assert_eq!(again("=~").status.code(), Some(0));
+    assert!(draft.is_new());
+    assert_eq!(fs::read(&backup).unwrap(), draft.old);
+
+    fs::write(&backup, b"precious").unwrap();
+    draft.restore();
+    let output = again("=~");
+    assert_eq!(output.status.code(), Some(2));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("draft.txt~"), "{stderr}");
+    assert!(!draft.is_new());
+    assert_eq!(fs::read(&backup).unwrap(), b"precious");
+
+    assert_eq!(again("").status.code(), Some(0));
+    assert_eq!(fs::read(draft.folder.path().join("draft.txt.bak")).unwrap(), draft.old);
+    assert_eq!(draft.others().len(), 2);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_mode_stays_and_a_link_stays_a_link() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let draft = Draft::of(10);
+    fs::set_permissions(draft.path(), fs::Permissions::from_mode(0o751)).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let link = elsewhere.path().join("link.txt");
+    symlink(draft.path(), &link).unwrap();
+    // Named twice, it is corrected once.
+    let output = run(zhengzi().args(["correct", "-w"]).arg(&link).arg(draft.path()), b"");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), stderr.lines().count()), (Some(0), 1), "{stderr}");
+    assert!(stderr.ends_with("link.txt: 1 correction\n"), "{stderr}");
+    assert!(draft.is_new() && draft.others().is_empty());
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 1);
+    assert_eq!(fs::metadata(draft.path()).unwrap().permissions().mode() & 0o7777, 0o751);
+}
+
+#[test]
+fn a_read_only_file_is_left_alone_and_the_next_one_is_done() {
+    let (locked, draft) = (Draft::of(10), Draft::of(10));
+    let mut permissions = fs::metadata(locked.path()).unwrap().permissions();
+    permissions.set_readonly(true);
+    fs::set_permissions(locked.path(), permissions).unwrap();
+    let output = run(zhengzi().args(["correct", "-w"]).args([locked.path(), draft.path()]), b"");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("draft.txt: is read-only"), "{stderr}");
+    assert!(!locked.is_new() && draft.is_new());
+}
+
+#[test]
+fn what_was_written_can_be_shown_as_a_diff() {
+    let draft = Draft::of(10);
+    let output = run(draft.command().arg("--diff"), b"");
+    let diff = String::from_utf8_lossy(&output.stdout);
+    assert!(diff.contains("-\u{feff}今天新情很好\n+\u{feff}今天心情很好\n"), "{diff}");
+    assert!(draft.is_new());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_no_file_is_never_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let child = spawn(zhengzi().args(["correct", "-w"]).arg(&pipe));
+    let mut writer = File::options().write(true).open(&pipe).unwrap();
+    std::io::Write::write_all(&mut writer, "今天新情很好\n".as_bytes()).unwrap();
+    drop(writer);
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("is not a regular file"), "{stderr}");
+}

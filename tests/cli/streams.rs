@@ -1,0 +1,131 @@
+//! Text of any length, and what holds for it in every format.
+
+use std::io::{Read, Write};
+use std::thread;
+
+use super::{peak_memory_kib, run, spawn, zhengzi};
+
+/// Runs with input that is made while it is read; the status, the number of bytes that came
+/// out, standard error, and the peak of memory after each eighth.
+#[cfg(target_os = "linux")]
+fn stream(args: &[&str], chunk: &[u8], chunks: usize) -> (Option<i32>, usize, String, Vec<i64>) {
+    let mut child = spawn(zhengzi().args(args));
+    let mut stdin = child.stdin.take().unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    let drain = thread::spawn(move || {
+        let (mut total, mut buffer) = (0, vec![0; 1 << 16]);
+        loop {
+            match stdout.read(&mut buffer).unwrap() {
+                0 => return total,
+                length => total += length,
+            }
+        }
+    });
+    let mut peaks = Vec::new();
+    for written in 1..=chunks {
+        // Whoever refuses the input closes the pipe.
+        if stdin.write_all(chunk).is_err() {
+            break;
+        }
+        if written % (chunks / 8) == 0 {
+            peaks.push(peak_memory_kib(&child));
+        }
+    }
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.code(), drain.join().unwrap(), stderr, peaks)
+}
+
+/// 80 MB of lines, one in some thousand with a correction.
+#[cfg(target_os = "linux")]
+#[test]
+fn eighty_megabytes_stream_in_constant_memory() {
+    let rest = "no line of this has anything to correct, 12345\n".repeat(20_000);
+    let chunk = format!("今天新情很好\n{rest}");
+    let chunks = 80_000_000_usize.div_ceil(chunk.len()).next_multiple_of(8);
+    let (status, length, stderr, peaks) = stream(&["correct"], chunk.as_bytes(), chunks);
+    assert_eq!((status, length, stderr.as_str()), (Some(0), chunk.len() * chunks, ""));
+    let growth = peaks[7] - peaks[0];
+    assert!(growth < 8 << 10, "{growth} KiB more after the first eighth");
+}
+
+/// Plain text lets a line of any length by; what has to be held has an end.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_line_of_more_than_64_megabytes_is_refused_by_all_but_plain_text() {
+    let chunk = [b'x'; 1 << 20];
+    let (status, length, stderr, _) = stream(&["correct"], &chunk, 72);
+    assert_eq!((status, length), (Some(0), 72 << 20));
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    for format in ["diff", "json", "pycorrector", "rdjson", "sarif"] {
+        let args = ["correct", "--quiet", "--format", format];
+        let (status, _, stderr, _) = stream(&args, &chunk, 72);
+        let expected = "zhengzi: <stdin>:1: a line of more than 64 MiB: \
+                        only --format plain lets it through\n";
+        assert_eq!((status, stderr.as_str()), (Some(2), expected), "{format}");
+    }
+}
+
+#[test]
+fn the_status_is_the_same_in_every_format() {
+    for format in ["plain", "diff", "line", "json", "pycorrector", "rdjson", "sarif", "github"] {
+        let status = |command: &str, check: bool, text: &str| {
+            let mut zhengzi = zhengzi();
+            zhengzi.args([command, "--format", format, "-t", text]);
+            zhengzi.args(check.then_some("--check"));
+            run(&mut zhengzi, b"").status.code()
+        };
+        let (right, wrong) = ("今天天气很好", "今天新情很好");
+        assert_eq!(status("correct", false, wrong), Some(0), "{format}");
+        assert_eq!(status("correct", true, right), Some(0), "{format}");
+        assert_eq!(status("correct", true, wrong), Some(1), "{format}");
+        // There is nothing that a diff could show of a suspicion.
+        let (clean, found) = if format == "diff" { (2, 2) } else { (0, 1) };
+        assert_eq!(status("detect", false, right), Some(clean), "{format}");
+        let suspicious = "老师给我们步置了作业";
+        assert_eq!(status("detect", false, suspicious), Some(found), "{format}");
+    }
+}
+
+#[test]
+fn a_service_answers_each_request_before_the_next_one() {
+    let mut child = spawn(zhengzi().args(["correct", "--input", "jsonl"]));
+    let mut stdin = child.stdin.take().unwrap();
+    let mut stdout = std::io::BufReader::new(child.stdout.take().unwrap());
+    for id in ["1", "\"two\"", "[3,{\"x\":1.50}]", "null", "123456789012345678901234567890"] {
+        writeln!(stdin, "{{\"text\":\"今天新情很好\\n我门\",\"id\":{id}}}").unwrap();
+        let mut answer = String::new();
+        std::io::BufRead::read_line(&mut stdout, &mut answer).unwrap();
+        let start = format!("{{\"version\":1,\"id\":{id},\"source\":");
+        assert!(answer.starts_with(&start), "{answer}");
+        let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+        assert_eq!(answer["target"], "今天心情很好\n我们");
+        assert_eq!(answer["corrections"][1]["char"], serde_json::json!([8, 9]));
+        assert_eq!(answer["corrections"][1]["byte"], serde_json::json!([22, 25]));
+    }
+    drop(stdin);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_request_that_is_none_is_answered_with_its_error_and_the_next_one_is_served() {
+    let requests = concat!(
+        "no json\n",
+        "{\"id\":1}\n",
+        "\n",
+        "{\"id\":2,\"text\":7}\n",
+        "{\"id\":3,\"text\":\"\\ud800\"}\n",
+        "{\"id\":4,\"text\":\"a\\u0000b\"}\n",
+        "{\"id\":5,\"text\":\"好\",\"other\":[]}",
+    );
+    let output = run(zhengzi().args(["detect", "--input", "jsonl"]), requests.as_bytes());
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let answers: Vec<serde_json::Value> =
+        stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let ids: Vec<_> = answers.iter().map(|answer| answer["id"].as_u64()).collect();
+    assert_eq!(ids, [None, Some(1), Some(2), Some(3), Some(4), Some(5)]);
+    assert!(answers[..5].iter().all(|answer| answer["error"].is_string()), "{stdout}");
+    assert_eq!(answers[5]["source"], "好");
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(2), &b""[..]));
+}
