@@ -49,6 +49,9 @@ struct Case {
     stderr_has: Vec<String>,
     /// Lines of standard error; not counted where absent.
     stderr_lines: Option<usize>,
+    /// What files hold in the end.
+    #[serde(default)]
+    files_after: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -81,7 +84,9 @@ impl Case {
     fn check(&self) -> Result<(), String> {
         let folder = tempfile::tempdir().unwrap();
         for (name, content) in &self.files {
-            fs::write(folder.path().join(name), content).unwrap();
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content).unwrap();
         }
         let mut command = zhengzi();
         command.args(&self.args).envs(&self.env).current_dir(&folder);
@@ -105,6 +110,12 @@ impl Case {
         }
         if self.stderr_lines.is_some_and(|lines| stderr.lines().count() != lines) {
             wrong.push(format!("  stderr should be {} lines", self.stderr_lines.unwrap()));
+        }
+        for (name, content) in &self.files_after {
+            let found = fs::read(folder.path().join(name)).unwrap();
+            if found != content.as_bytes() {
+                wrong.push(format!("  {name} holds {:?}", String::from_utf8_lossy(&found)));
+            }
         }
         match wrong.is_empty() {
             true => Ok(()),

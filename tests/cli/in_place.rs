@@ -122,7 +122,9 @@ fn an_interrupt_ends_a_command_that_waits_for_input() {
         let mut child = spawn(zhengzi().arg("correct"));
         // The first answer shows that the command is running.
         use std::io::{Read, Write};
-        child.stdin.as_mut().unwrap().write_all(b"ready\n").unwrap();
+        // Kept open: to wait for a child closes the input that it still has.
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(b"ready\n").unwrap();
         child.stdout.as_mut().unwrap().read_exact(&mut [0; 6]).unwrap();
         send(&child, signal);
         assert_eq!(child.wait().unwrap().code(), Some(status));
