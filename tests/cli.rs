@@ -62,27 +62,54 @@ struct Cases {
 
 #[test]
 fn every_case_file_holds() {
+    let failures: Vec<String> = cases()
+        .iter()
+        .filter_map(|(stem, case)| {
+            let difference = case.check().err()?;
+            Some(format!("{stem}.toml: {}\n{difference}", case.name))
+        })
+        .collect();
+    assert!(failures.is_empty(), "{} cases failed\n\n{}", failures.len(), failures.join("\n\n"));
+}
+
+/// Every refusal among the cases has its Chinese words.
+#[test]
+fn every_refusal_is_chinese_where_the_locale_is() {
+    let english: Vec<String> = cases()
+        .iter()
+        .filter(|(_, case)| case.status == 2 && !case.env.contains_key("LC_ALL"))
+        .filter_map(|(stem, case)| {
+            let said = |locale| {
+                let (_, output) = case.run(&[("LC_ALL", locale)]);
+                String::from_utf8_lossy(&output.stderr).into_owned()
+            };
+            let (english, chinese) = (said("C"), said("zh_CN.UTF-8"));
+            (english == chinese).then(|| format!("{stem}.toml: {}\n  {english}", case.name))
+        })
+        .collect();
+    assert!(english.is_empty(), "no entry in zh.txt for\n{}", english.join("\n"));
+}
+
+/// All cases, each with the stem of its file.
+fn cases() -> Vec<(String, Case)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
     let mut files: Vec<PathBuf> =
         fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     assert!(!files.is_empty(), "there are no case files");
-    let mut failures = Vec::new();
+    let mut all = Vec::new();
     for file in files {
         let stem = file.file_stem().unwrap().to_string_lossy().into_owned();
         let cases: Cases = toml::from_str(&fs::read_to_string(&file).unwrap())
             .unwrap_or_else(|error| panic!("{stem}.toml: {error}"));
-        for case in cases.case {
-            if let Err(difference) = case.check() {
-                failures.push(format!("{stem}.toml: {}\n{difference}", case.name));
-            }
-        }
+        all.extend(cases.case.into_iter().map(|case| (stem.clone(), case)));
     }
-    assert!(failures.is_empty(), "{} cases failed\n\n{}", failures.len(), failures.join("\n\n"));
+    all
 }
 
 impl Case {
-    fn check(&self) -> Result<(), String> {
+    /// Runs it; the folder as it is afterwards, and what came out.
+    fn run(&self, env: &[(&str, &str)]) -> (tempfile::TempDir, Output) {
         let folder = tempfile::tempdir().unwrap();
         for (name, content) in &self.files {
             let path = folder.path().join(name);
@@ -90,8 +117,13 @@ impl Case {
             fs::write(path, content).unwrap();
         }
         let mut command = zhengzi();
-        command.args(&self.args).envs(&self.env).current_dir(&folder);
+        command.args(&self.args).envs(&self.env).envs(env.iter().copied()).current_dir(&folder);
         let output = run(&mut command, self.stdin.as_bytes());
+        (folder, output)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let (folder, output) = self.run(&[]);
         let stdout = String::from_utf8_lossy(&output.stdout);
         let stderr = String::from_utf8_lossy(&output.stderr);
         let mut wrong = Vec::new();

@@ -188,3 +188,74 @@ fn has_changed(opened: &Metadata, now: &Metadata) -> bool {
 fn changed_meanwhile() -> io::Error {
     io::Error::other("was changed by another program meanwhile: left as it is")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file of its own folder, begun to be replaced with its first line changed.
+    fn begun(backup: Option<&str>) -> (tempfile::TempDir, PathBuf, InPlace) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        fs::write(&path, b"one\ntwo\nthree").unwrap();
+        let mut in_place = InPlace::new(backup.map(OsString::from));
+        in_place.begin(&path, fs::metadata(&path).unwrap());
+        in_place.unchanged(b"one\n");
+        in_place.changed(b"TWO\n");
+        in_place.unchanged(b"three");
+        (folder, path, in_place)
+    }
+
+    fn names(folder: &tempfile::TempDir) -> Vec<String> {
+        let entries = fs::read_dir(folder.path()).unwrap();
+        let name = |entry: io::Result<fs::DirEntry>| entry.unwrap().file_name();
+        let mut names: Vec<String> =
+            entries.map(|entry| name(entry).into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn what_came_before_the_first_correction_is_there_too() {
+        let (folder, path, mut in_place) = begun(Some(".old"));
+        assert!(in_place.end(true).unwrap());
+        assert_eq!(fs::read(path).unwrap(), b"one\nTWO\nthree");
+        assert_eq!(fs::read(folder.path().join("a.txt.old")).unwrap(), b"one\ntwo\nthree");
+        assert_eq!(names(&folder), ["a.txt", "a.txt.old"]);
+    }
+
+    #[test]
+    fn a_file_that_was_not_read_to_its_end_stays() {
+        let (folder, path, mut in_place) = begun(None);
+        assert!(!in_place.end(false).unwrap());
+        assert_eq!(fs::read(path).unwrap(), b"one\ntwo\nthree");
+        assert_eq!(names(&folder), ["a.txt"]);
+    }
+
+    #[test]
+    fn what_another_program_wrote_meanwhile_stays() {
+        type Change = fn(&Path);
+        let longer: Change = |path| fs::write(path, b"one\ntwo\nthree\nfour").unwrap();
+        let another: Change = |path| {
+            fs::rename(path, path.with_extension("moved")).unwrap();
+            fs::write(path, b"one\ntwo\nTHREE").unwrap();
+        };
+        for change in [longer, another] {
+            let (folder, path, mut in_place) = begun(None);
+            change(&path);
+            let written = fs::read(&path).unwrap();
+            let error = in_place.end(true).unwrap_err().to_string();
+            assert!(error.contains("changed by another program"), "{error}");
+            assert_eq!(fs::read(&path).unwrap(), written);
+            assert!(names(&folder).iter().all(|name| !name.starts_with(PREFIX)));
+        }
+    }
+
+    #[test]
+    fn a_file_that_went_away_is_not_made_again() {
+        let (folder, path, mut in_place) = begun(None);
+        fs::remove_file(&path).unwrap();
+        assert!(in_place.end(true).is_err());
+        assert_eq!(names(&folder), [""; 0]);
+    }
+}

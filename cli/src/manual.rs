@@ -19,9 +19,10 @@ const STATUS: [(&str, &str); 4] = [
 const ENVIRONMENT: [(&str, &str); 6] = [
     ("ZHENGZI_THREADS", "Threads to compute with, where --threads does not say."),
     (
-        "HF_HUB_CACHE, HF_HOME, XDG_CACHE_HOME",
-        "Where models downloaded from Hugging Face are looked for: $HF_HUB_CACHE, or \
-         $HF_HOME/hub, or $XDG_CACHE_HOME/huggingface/hub, or ~/.cache/huggingface/hub.",
+        "HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE, HF_HOME, XDG_CACHE_HOME, TRANSFORMERS_CACHE",
+        "Where models downloaded from Hugging Face are looked for: the first of \
+         $HF_HUB_CACHE, $HUGGINGFACE_HUB_CACHE, $HF_HOME/hub, $XDG_CACHE_HOME/huggingface/hub \
+         and ~/.cache/huggingface/hub, then $TRANSFORMERS_CACHE.",
     ),
     ("NO_COLOR", "If not empty, nothing is coloured unless --color asks for it."),
     ("CLICOLOR_FORCE", "If neither empty nor 0, colour even where no terminal is."),

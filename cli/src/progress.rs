@@ -10,6 +10,9 @@ use crate::locale::translate;
 /// Work that is done sooner shows nothing.
 const DELAY: Duration = Duration::from_secs(1);
 
+/// How often speed and time left are told anew.
+const PERIOD: Duration = Duration::from_millis(100);
+
 /// With a known end, and without. Bars of a fixed width: a line that holds Chinese is wider
 /// than its number of characters, which is what a bar would fit itself to.
 const BAR: &str = "{bar:24} {bytes}/{total_bytes} {msg}";
@@ -20,8 +23,9 @@ pub struct Progress {
     bar: ProgressBar,
     /// Where to draw, while nothing has been drawn.
     pending: Option<ProgressDrawTarget>,
-    delay: Duration,
     started: Instant,
+    /// How long after the start the line is due.
+    due: Duration,
     sentences: u64,
 }
 
@@ -37,7 +41,7 @@ impl Progress {
         let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
         let template = if total.is_some() { BAR } else { SPINNER };
         bar.set_style(ProgressStyle::with_template(template).expect("the template is sound"));
-        Progress { bar, pending: target, delay, started: Instant::now(), sentences: 0 }
+        Progress { bar, pending: target, started: Instant::now(), due: delay, sentences: 0 }
     }
 
     /// So much more is done.
@@ -45,9 +49,11 @@ impl Progress {
         self.sentences += sentences;
         self.bar.inc(bytes);
         let elapsed = self.started.elapsed();
-        if elapsed >= self.delay
-            && let Some(target) = self.pending.take()
-        {
+        if elapsed < self.due {
+            return;
+        }
+        self.due = elapsed + PERIOD;
+        if let Some(target) = self.pending.take() {
             self.bar.set_draw_target(target);
         }
         if !self.bar.is_hidden() {
@@ -60,11 +66,17 @@ impl Progress {
         self.bar.suspend(write)
     }
 
+    /// Over all that was done: text differs less from one hour to the next than from one
+    /// batch to the next.
     fn speed(&self, elapsed: Duration) -> String {
         let rate = self.sentences as f64 / elapsed.as_secs_f64().max(1e-3);
+        let done = self.bar.position();
         let speed = match self.bar.length() {
-            Some(_) => format!("{rate:.0} sentences/s, {:#} left", HumanDuration(self.bar.eta())),
-            None => format!("{rate:.0} sentences/s"),
+            Some(total) if done > 0 => {
+                let left = elapsed.mul_f64(total.saturating_sub(done) as f64 / done as f64);
+                format!("{rate:.0} sentences/s, {:#} left", HumanDuration(left))
+            }
+            _ => format!("{rate:.0} sentences/s"),
         };
         translate(&speed).into_owned()
     }

@@ -26,7 +26,7 @@ pub struct CorrectArgs {
     pub backup: Option<OsString>,
 
     /// Only report; exit with status 1 if anything would change
-    #[arg(long)]
+    #[arg(long, help_heading = "Files")]
     pub check: bool,
 
     /// The same as --format diff

@@ -254,31 +254,31 @@ error: {…}
         for (english, chinese) in [
             (
                 "稿.txt:3: not UTF-8 at byte 7; passed through unchanged",
-                "稿.txt:3: 第 7 字节处不是 UTF-8；该行原样输出",
+                "稿.txt:3: 字节 7 处不是 UTF-8；该行原样输出",
             ),
             (
                 "m.bin: is a web page, not the model at byte 0: download the file itself (its raw \
                  form), not the page that shows it",
-                "m.bin: 是网页，不是模型（第 0 字节处）: 请下载文件本身（原始文件），不要下载展示它的网页",
+                "m.bin: 是网页，不是模型（字节 0 处）: 请下载文件本身（原始文件），不要下载展示它的网页",
             ),
             (
                 "m.bin: the pickle opcode 0x52 is not allowed in a checkpoint at byte 9 (tensor a.b): \
                  nothing of it was executed; if you trust its author, load it in Python and save \
                  only the weights: torch.save(model.state_dict(), path)",
-                "m.bin: 检查点中不允许 pickle 操作码 0x52（第 9 字节处）（张量 a.b）: 其中的代码没有执行；\
+                "m.bin: 检查点中不允许 pickle 操作码 0x52（字节 9 处）（张量 a.b）: 其中的代码没有执行；\
                  如果信任其作者，请在 Python 中载入并只保存权重: torch.save(model.state_dict(), path)",
             ),
             (
                 "m.bin: the pickle names a tensor twice, first at byte 5, again at byte 9 (tensor a)",
-                "m.bin: pickle 两次命名同一个张量，第一次在第 5 字节处，又在第 9 字节处（张量 a）",
+                "m.bin: pickle 两次命名同一个张量，第一次在字节 5 处，又在字节 9 处（张量 a）",
             ),
             (
                 "m.bin: storage 0: has 8 bytes where the pickle says 4 at byte 64",
-                "m.bin: 存储 0: 有 8 字节，而 pickle 中写的是 4（第 64 字节处）",
+                "m.bin: 存储 0: 有 8 字节，而 pickle 中写的是 4（字节 64 处）",
             ),
             (
                 "m.bin: the shape is [2, 3] where the config asks for [3, 2] at byte 1 (tensor w)",
-                "m.bin: 形状是 [2, 3]，而配置要求 [3, 2]（第 1 字节处）（张量 w）",
+                "m.bin: 形状是 [2, 3]，而配置要求 [3, 2]（字节 1 处）（张量 w）",
             ),
             (
                 "m: cannot open the model: No such file or directory (os error 2): give --model a \
@@ -308,6 +308,7 @@ error: {…}
                 "--isa avx512: 本机处理器不支持；支持的有 scalar, avx2",
             ),
             ("kernels: avx2; threads: 8", "内核: avx2；线程: 8"),
+            ("generator: m/a b.bin (torch zip)", "生成器: m/a b.bin（torch zip）"),
             ("12 sentences/s, 3m left", "每秒 12 句，剩余 3m"),
             ("a.txt: 1 correction", "a.txt: 1 处改正"),
         ] {
