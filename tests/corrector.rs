@@ -6,5 +6,8 @@ mod compat;
 #[path = "corrector/decisions.rs"]
 mod decisions;
 
+#[path = "corrector/forged.rs"]
+mod forged;
+
 #[path = "corrector/script.rs"]
 mod script;

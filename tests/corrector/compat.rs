@@ -1,20 +1,17 @@
 //! `--policy compat` against an independent replay of pycorrector's algorithm, correction for
 //! correction (`golden/compat/replay.py`, with the same embedded model and table).
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
-use safetensors::{Dtype, View, serialize_to_file};
 use serde_json::Value;
 use zhengzi_kernels::Isa;
 use zhengzi_model::ModelPaths;
 use zhengzi_model::corrector::{Correction, Corrector, Passage, Policy, Settings};
-use zhengzi_model::electra::Config;
 use zhengzi_runtime::Cpu;
 
-use crate::electra::weights::{self, Head, Tensor, tensors};
+use super::forged;
 
 /// Code point, wrong, right.
 type Change = (usize, String, String);
@@ -51,31 +48,8 @@ fn evaluation_sentences_are_corrected_as_the_replay_corrects_them() {
 /// generator proposes 看 wherever it is asked.
 #[test]
 fn a_correction_behind_latin_letters_lands_on_its_character() {
-    let folder = weights::folder();
-    let vocabulary = "[PAD] [UNK] [CLS] [SEP] [MASK] 看 我 用 iphone ##12 拍 的 照 片 很 好 堪";
-    let size = vocabulary.split(' ').count();
-    let config = format!(
-        r#"{{"vocab_size": {size}, "embedding_size": 8, "hidden_size": 8, "num_hidden_layers": 1,
-            "num_attention_heads": 2, "intermediate_size": 8, "max_position_embeddings": 24}}"#
-    );
-    let shape = Config::parse(config.as_bytes(), Path::new("config.json")).unwrap();
-    let mut proposes = vec![0.0; size];
-    proposes[..6].copy_from_slice(&[50.0, 50.0, 50.0, 50.0, 0.0, 100.0]);
-    for (half, head, name, bias) in [
-        ("discriminator", Head::Discriminator, "dense_prediction.bias", vec![100.0]),
-        ("generator", Head::Generator, "generator_lm_head.bias", proposes),
-    ] {
-        let half = folder.path().join(half);
-        fs::create_dir_all(&half).unwrap();
-        fs::write(half.join("config.json"), &config).unwrap();
-        fs::write(half.join("vocab.txt"), vocabulary.replace(' ', "\n") + "\n").unwrap();
-        let tensors = tensors(&shape, head).into_iter().map(|tensor| {
-            let bias = tensor.name.ends_with(name).then(|| bias.clone());
-            (tensor.name.clone(), Biased { tensor, bias })
-        });
-        serialize_to_file(tensors, None, &half.join("model.safetensors")).unwrap();
-    }
-    let paths = ModelPaths { model: Some(folder.path().to_owned()), ..ModelPaths::default() };
+    let words = "看 我 用 iphone ##12 拍 的 照 片 很 好 堪";
+    let (_folder, paths) = forged::model(words, "看");
     let text = "我用iPhone12拍的照片很好堪";
     let found = corrector(&paths).correct(&[text.into()]).unwrap().remove(0);
     assert_eq!(found.len(), 1, "{found:?}");
@@ -118,31 +92,4 @@ fn compare(sentences: Vec<(String, Vec<Change>)>) -> usize {
         assert_eq!(&found, expected, "in {text}");
     }
     sentences.len()
-}
-
-/// A tensor of the formula, or a bias in its place.
-struct Biased {
-    tensor: Tensor,
-    bias: Option<Vec<f32>>,
-}
-
-impl View for Biased {
-    fn dtype(&self) -> Dtype {
-        self.tensor.dtype()
-    }
-
-    fn shape(&self) -> &[usize] {
-        self.tensor.shape()
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        match &self.bias {
-            Some(bias) => bias.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>().into(),
-            None => self.tensor.data(),
-        }
-    }
-
-    fn data_len(&self) -> usize {
-        self.tensor.data_len()
-    }
 }

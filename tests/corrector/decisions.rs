@@ -1,21 +1,26 @@
 //! What the user decided: frozen bytes and protected words stay, confusions are always made, and
-//! the model's corrections land on the right bytes beside them. With the embedded model.
+//! the model's corrections land on the right bytes beside them.
 
+use std::collections::HashMap;
 use std::fs;
 use std::ops::Range;
 use std::path::PathBuf;
+use std::slice;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use zhengzi_kernels::Isa;
 use zhengzi_model::ModelPaths;
 use zhengzi_model::corrector::{
-    Correction, Corrector, Decisions, Detector, Passage, Policy, Settings, apply,
+    Correction, Corrector, Decisions, Detector, Passage, Policy, Settings, Stages, apply,
 };
 use zhengzi_runtime::Cpu;
 
-/// The model changes 新 to 心 here, in both policies, and nothing else.
-const WRONG: &str = "今天的新情很好";
-const RIGHT: &str = "今天的心情很好";
+use super::forged;
+
+/// The model makes this change, in both policies, and no other.
+const WRONG: &str = "昨天晚上我说公司的经既发展很快";
+const RIGHT: &str = "昨天晚上我说公司的经济发展很快";
 
 const POLICIES: [Policy; 2] = [Policy::Default, Policy::Compat];
 
@@ -88,15 +93,15 @@ fn without_decisions_the_model_decides() {
 #[test]
 fn protect_beats_confusion_beats_model() {
     for policy in POLICIES {
-        let confusion = "新情 新请\n";
+        let confusion = "经既 经纪\n";
         let text = corrected(&mut corrector(policy, "", confusion), WRONG);
-        assert_eq!(text, "今天的新请很好", "the model may not touch it: {policy:?}");
-        // A protected word that only touches the confusion's bytes is enough.
-        for protect in ["新情", "新", "的新", "情很", "今天的新情很好"] {
+        assert_eq!(text, "昨天晚上我说公司的经纪发展很快", "{policy:?}");
+        // A protected word that only shares a character with the confusion is enough.
+        for (protect, expected) in
+            [("经既", WRONG), ("既", WRONG), ("既发", WRONG), (WRONG, WRONG), ("的经", RIGHT)]
+        {
             let text = corrected(&mut corrector(policy, protect, confusion), WRONG);
-            assert!(!text.contains("新请"), "{protect}, {policy:?}");
-            let stays = text == WRONG || (protect == "情很" && text == RIGHT);
-            assert!(stays, "{protect}, {policy:?}: {text}");
+            assert_eq!(text, expected, "{protect}, {policy:?}");
         }
     }
 }
@@ -122,8 +127,11 @@ fn the_leftmost_match_goes_first_and_of_several_there_the_longest() {
 #[test]
 fn a_word_that_a_change_completes_is_protected() {
     for policy in POLICIES {
-        let mut corrector = corrector(policy, "天的新", "吞的 天的");
-        assert_eq!(corrected(&mut corrector, "今吞的新情很好"), "今天的新情很好", "{policy:?}");
+        let text = WRONG.replace('经', "径");
+        let mut decided = corrector(policy, "", "径 经");
+        assert_eq!(corrected(&mut decided, &text), RIGHT, "{policy:?}");
+        let mut decided = corrector(policy, "经既", "径 经");
+        assert_eq!(corrected(&mut decided, &text), WRONG, "{policy:?}");
     }
 }
 
@@ -141,11 +149,10 @@ fn spans_are_exact_beside_changes_of_other_lengths() {
             let text = format!("{before}。{WRONG}。{before}");
             let found = correct(&mut corrector, text[..].into());
             assert_eq!(apply(&text, &found), format!("{after}。{RIGHT}。{after}"), "{policy:?}");
-            let at = text.find('新').unwrap();
-            let model = found.iter().find(|correction| correction.wrong == "新").unwrap();
-            assert_eq!(model.span, at..at + 3);
-            let own = found.iter().filter(|correction| correction.wrong != "新");
-            assert!(own.clone().count() >= 2);
+            let at = text.find('既').unwrap();
+            let (model, own): (Vec<_>, Vec<_>) = found.iter().partition(|c| c.wrong == "既");
+            assert_eq!((model.len(), &model[0].span), (1, &(at..at + 3)));
+            assert!(own.len() >= 2);
             for own in own {
                 assert_eq!((own.detection, own.confidence), (1.0, 1.0));
                 assert!(own.alternatives.is_empty());
@@ -154,38 +161,46 @@ fn spans_are_exact_beside_changes_of_other_lengths() {
     }
 }
 
-/// The model corrects what it would not have, had it read the original.
 #[test]
 fn the_model_reads_the_text_with_the_changes_in_place() {
-    let mut plain = corrector(Policy::Default, "", "");
-    assert_eq!(corrected(&mut plain, "qqqq新情qqqq"), "qqqq新情qqqq");
-    let mut deciding = corrector(Policy::Default, "", "qqqq新 今天的新\n情qqqq 情很好\nq新 新\n");
-    assert_eq!(corrected(&mut deciding, "qqqq新情qqqq"), "今天的新情很好");
-    let mut deciding = corrector(Policy::Default, "", "zzzz 今天的\nqqqq 很好\n");
-    assert_eq!(corrected(&mut deciding, "zzzz新情qqqq"), "今天的心情很好");
+    let text = WRONG.replace("昨天晚上", "qqqq").replace("很快", "z");
+    for policy in POLICIES {
+        // Sure of the change in the original, in what it becomes, and in the original decided on.
+        let sure = |confusion: &str, text: &str| {
+            let found = correct(&mut corrector(policy, "", confusion), text.into());
+            found.iter().find(|correction| correction.wrong == "既").unwrap().confidence
+        };
+        let (plain, whole) = (sure("", &text), sure("", WRONG));
+        assert!((plain - whole).abs() > 1e-3, "{policy:?}: {plain}, {whole}");
+        assert_eq!(sure("qqqq 昨天晚上\nz 很快\n", &text), whole, "{policy:?}");
+    }
 }
 
 #[test]
 fn frozen_bytes_stay_and_are_still_context() {
-    let at = WRONG.find('新').unwrap();
+    let at = WRONG.find('既').unwrap();
     for policy in POLICIES {
-        let mut corrector = corrector(policy, "", "新情 坏\n");
+        let mut corrector = corrector(policy, "", "经既 坏\n");
         let mut plain = self::corrector(policy, "", "");
         // A byte of the character is enough; so is a range past the end or a backward one.
         for frozen in [at..at + 3, at..at + 1, at + 1..at + 2, at + 2..at + 3, at + 2..usize::MAX] {
-            let frozen = [frozen];
-            let passage = Passage { text: WRONG, frozen: &frozen };
+            let passage = Passage { text: WRONG, frozen: slice::from_ref(&frozen) };
             assert_eq!(correct(&mut corrector, passage), [], "{frozen:?}");
             assert_eq!(correct(&mut plain, passage), [], "{frozen:?}");
         }
         #[allow(clippy::reversed_empty_ranges)]
-        let elsewhere: [&[Range<usize>]; 4] =
-            [&[0..at, at + 3..WRONG.len()], &[at..at, at + 3..at + 3], &[9..2], &[40..50, 1..2]];
+        let elsewhere: [&[Range<usize>]; 4] = [
+            &[0..at, at + 3..WRONG.len()],
+            &[at..at, at + 3..at + 3],
+            &[7..7, 9..2],
+            &[40..50, 1..2],
+        ];
         for frozen in elsewhere {
             let found = correct(&mut plain, Passage { text: WRONG, frozen });
             assert_eq!(apply(WRONG, &found), RIGHT, "{frozen:?}");
         }
-        let passage = Passage { text: WRONG, frozen: &[0..WRONG.len()] };
+        let all = 0..WRONG.len();
+        let passage = Passage { text: WRONG, frozen: slice::from_ref(&all) };
         assert_eq!(correct(&mut corrector, passage), []);
     }
 }
@@ -193,20 +208,20 @@ fn frozen_bytes_stay_and_are_still_context() {
 #[test]
 fn detect_reports_decided_changes_as_suspicions_and_nothing_that_stays() {
     for policy in POLICIES {
-        let settings = settings(policy, "新", "很好 很糟糕\n");
+        let settings = settings(policy, "既", "很快 非常迅速\n");
         let mut detector = Detector::open(&ModelPaths::default(), settings, &cpu()).unwrap();
         let found = detector.detect(&[WRONG.into(), "无事".into()]).unwrap();
         check(WRONG, &found[0]);
         assert!(found[0].iter().all(|suspicion| suspicion.right.is_none()));
         let decided = found[0].last().unwrap();
-        assert_eq!((decided.wrong.as_str(), decided.confidence), ("很好", 1.0));
-        assert!(found[0].iter().all(|suspicion| suspicion.wrong != "新"));
+        assert_eq!((decided.wrong.as_str(), decided.confidence), ("很快", 1.0));
+        assert!(found[0].iter().all(|suspicion| suspicion.wrong != "既"));
     }
 }
 
 #[test]
 fn a_word_that_becomes_itself_is_protected_and_the_last_word_counts() {
-    let mut corrector = corrector(Policy::Default, "", "新情 新情\n甲 乙\n甲 丙\n");
+    let mut corrector = corrector(Policy::Default, "", "经既 经既\n甲 乙\n甲 丙\n");
     assert_eq!(corrected(&mut corrector, WRONG), WRONG);
     assert_eq!(corrected(&mut corrector, "甲"), "丙");
     let (first, second) = (Files::new(b"", "甲 甲\n乙 丙\n".as_bytes()), Files::new(b"", b""));
@@ -221,7 +236,7 @@ fn a_word_that_becomes_itself_is_protected_and_the_last_word_counts() {
 #[test]
 fn a_file_may_have_a_bom_windows_line_ends_comments_and_frequencies() {
     let confusion = "\u{feff}# 错误 正确\r\n\r\n甲\u{3000}一\r\n乙\t二 100\r\n  # 丁 四\r\n\
-                     丙  三 0.5\t# 注\r\nC# C语言# # 注\r\n戊 五 #注";
+                     \u{feff}丙  三 0.5\t# 注\r\nC# C语言# # 注\r\n戊 五 #注";
     let protect = "\u{feff}己 # 姓\r\n\r\n# 庚\r\n  New York  \r\n";
     let mut corrector =
         corrector(Policy::Default, protect, &format!("{confusion}\r\n己 一\r\nYork 约"));
@@ -243,6 +258,8 @@ fn a_bad_file_is_refused_in_one_line_that_names_file_and_line() {
     };
     refused(b"", "甲 乙\n丙\n".as_bytes(), &["confusion: line 2: ", "丙 stands alone"]);
     refused(b"", "甲 乙 丙\n".as_bytes(), &["confusion: line 1: ", "more than two words"]);
+    refused(b"", "甲 乙 inf\n".as_bytes(), &["confusion: line 1: "]);
+    refused(b"", b"a b\rc d\r", &["confusion: line 1: ", "U+000D"]);
     refused(b"", "甲 乙 3 4\n".as_bytes(), &["confusion: line 1: "]);
     refused(b"", b"a b\n\nc \xff\n", &["confusion: line 3: not UTF-8", "save it as UTF-8"]);
     refused(b"", b"\xff\xfea\0 \0b\0\n\0", &["confusion: line 1: not UTF-8"]);
@@ -251,71 +268,103 @@ fn a_bad_file_is_refused_in_one_line_that_names_file_and_line() {
     refused(b"a\n\n\xe6\x96", b"", &["protect: line 3: not UTF-8"]);
     let files = Files::new(b"", b"");
     for path in [files.path("missing"), files.folder.path().to_owned()] {
-        let error = Decisions::read(&[], &[path.clone()]).unwrap_err().to_string();
+        let error = Decisions::read(&[], slice::from_ref(&path)).unwrap_err().to_string();
         assert!(error.starts_with(path.to_str().unwrap()) && !error.contains('\n'), "{error}");
     }
 }
 
-/// Against a plain description of the rules, over characters that no model would change.
+/// Against a plain description of the rules, with a model that changes every 堪 to 看.
 #[test]
 fn random_texts_become_what_the_rules_say() {
-    let words = ["a", "ab", "bc", "e\u{301}", "𠀀", "𠀀a", "c𠀀", "abc", "\u{301}", "bb"];
-    let rights = ["x", "yyy", "𪚥", "e\u{301}", "z"];
+    let wrongs = ["a", "ab", "堪a", "e\u{301}", "𠀀", "𠀀堪", "c𠀀", "abc", "\u{301}", "堪堪"];
+    let rights = ["x", "a堪b", "𪚥", "e\u{301}", "堪"];
+    let pieces = ["a", "b", "c", "e\u{301}", "𠀀", "堪", "堪", "。", "ab"];
+    let (_folder, paths) = forged::model("看 堪 a b c", "看");
     let mut seed = 1u64;
     let mut random = |below: usize| {
         seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         (seed >> 33) as usize % below
     };
-    for policy in POLICIES {
-        for _ in 0..8 {
-            let mut protect: Vec<&str> = (0..random(3)).map(|_| words[random(10)]).collect();
-            let confusion: Vec<(&str, &str)> = (0..=random(5))
-                .map(|i| (words[(i * 3 + random(3)) % 10], rights[random(5)]))
-                .collect();
-            let list: String = confusion.iter().map(|(w, r)| format!("{w} {r}\n")).collect();
-            let mut corrector = corrector(policy, &protect.join("\n"), &list);
-            let mut last = std::collections::HashMap::new();
-            last.extend(confusion);
-            protect.extend(last.iter().filter(|(wrong, right)| wrong == right).map(|(w, _)| *w));
-            for _ in 0..200 {
-                let pieces = ["a", "b", "c", "e\u{301}", "𠀀", " ", "ab"];
-                let text: String = (0..random(30)).map(|_| pieces[random(7)]).collect();
-                let start = random(text.len() + 1);
-                let frozen = [start..start + random(4)];
-                let passage = Passage { text: &text, frozen: &frozen };
-                let found = correct(&mut corrector, passage);
-                let expected = by_the_rules(&text, &frozen[0], &protect, &last);
-                assert_eq!(apply(&text, &found), expected, "{text:?} {protect:?} {last:?}");
-            }
+    let mut made = 0;
+    for round in 0..200 {
+        let mut protect: Vec<&str> = (0..random(3)).map(|_| wrongs[random(10)]).collect();
+        let confusion: Vec<(&str, &str)> =
+            (0..random(6)).map(|_| (wrongs[random(10)], rights[random(5)])).collect();
+        let list: String = confusion.iter().map(|(w, r)| format!("{w} {r}\n")).collect();
+        let settings = Settings {
+            margin: Some(f32::NEG_INFINITY),
+            rounds: 100, // of neighbours one a round
+            ..settings(POLICIES[round % 2], &protect.join("\n"), &list)
+        };
+        let mut corrector = Corrector::open(&paths, settings, &cpu()).unwrap();
+        let confusion: HashMap<&str, &str> = confusion.into_iter().collect();
+        protect.extend(confusion.iter().filter(|(wrong, right)| wrong == right).map(|(w, _)| *w));
+        for _ in 0..25 {
+            let text: String = (0..random(30)).map(|_| pieces[random(9)]).collect();
+            let start = random(text.len() + 1);
+            let frozen = start..start + random(4);
+            let passage = Passage { text: &text, frozen: slice::from_ref(&frozen) };
+            let found = correct(&mut corrector, passage);
+            let expected = by_the_rules(&text, &frozen, &protect, &confusion);
+            assert_eq!(apply(&text, &found), expected, "{text:?} {protect:?} {confusion:?}");
+            made += found.len();
         }
     }
+    assert!(made > 10_000, "{made} corrections");
 }
 
-/// Marks the bytes that must stay, then goes through the text once.
+/// Marks the bytes that must stay, makes the changes, and marks again before the model's.
 fn by_the_rules(
     text: &str,
     frozen: &Range<usize>,
     protect: &[&str],
-    confusion: &std::collections::HashMap<&str, &str>,
+    confusion: &HashMap<&str, &str>,
 ) -> String {
-    let mut stays: Vec<bool> = (0..text.len()).map(|at| frozen.contains(&at)).collect();
-    for (at, _) in text.char_indices() {
-        for word in protect.iter().filter(|word| text[at..].starts_with(**word)) {
-            stays[at..at + word.len()].fill(true);
+    let mark = |text: &str, stays: &mut [bool]| {
+        for (at, _) in text.char_indices() {
+            for word in protect.iter().filter(|word| text[at..].starts_with(**word)) {
+                stays[at..at + word.len()].fill(true);
+            }
         }
-    }
-    let (mut corrected, mut at) = (String::new(), 0);
+    };
+    let mut stays: Vec<bool> = (0..text.len()).map(|at| frozen.contains(&at)).collect();
+    mark(text, &mut stays);
+    let (mut read, mut read_stays, mut at) = (String::new(), Vec::new(), 0);
     while let Some(next) = text[at..].chars().next() {
         let fits = |wrong: &&&str| {
             text[at..].starts_with(**wrong) && !stays[at..at + wrong.len()].contains(&true)
         };
         if let Some(wrong) = confusion.keys().filter(fits).max_by_key(|wrong| wrong.len()) {
-            corrected.push_str(confusion[wrong]);
+            read.push_str(confusion[wrong]);
+            read_stays.resize(read.len(), true);
             at += wrong.len();
         } else {
-            corrected.push(next);
+            read.push(next);
+            read_stays.extend(&stays[at..at + next.len_utf8()]);
             at += next.len_utf8();
         }
     }
-    corrected
+    mark(&read, &mut read_stays);
+    let open = |at: usize| !read_stays[at..at + '堪'.len_utf8()].contains(&true);
+    read.char_indices().map(|(at, c)| if c == '堪' && open(at) { '看' } else { c }).collect()
+}
+
+#[test]
+fn the_time_of_each_stage_adds_up_over_calls() {
+    for policy in POLICIES {
+        let begin = Instant::now();
+        let mut corrector = corrector(policy, "", "");
+        assert_eq!(corrector.stages(), Stages::default());
+        corrected(&mut corrector, WRONG);
+        let first = corrector.stages();
+        corrected(&mut corrector, WRONG);
+        let both = corrector.stages();
+        let parts = |stages: Stages| {
+            [stages.tokenizer, stages.discriminator, stages.generator, stages.scoring]
+        };
+        for (first, both) in parts(first).into_iter().zip(parts(both)) {
+            assert!(!first.is_zero() && first < both, "{policy:?}: {first:?}, {both:?}");
+        }
+        assert!(parts(both).into_iter().sum::<Duration>() <= begin.elapsed());
+    }
 }

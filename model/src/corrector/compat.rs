@@ -81,7 +81,7 @@ pub(super) fn correct(
             }
         })?;
         stages.generator += network;
-        stages.scoring += begin.elapsed() - network;
+        stages.scoring += begin.elapsed().saturating_sub(network);
         pieces.retain(|piece| !piece.flagged.is_empty());
     }
     for line in &mut corrections {

@@ -232,7 +232,7 @@ pub(super) fn propose(
         proposals.push(options(tokenizer, candidates, written, settings.top_k, suspect, logits));
     })?;
     stages.generator += network;
-    stages.scoring += begin.elapsed() - network;
+    stages.scoring += begin.elapsed().saturating_sub(network);
     Ok(proposals)
 }
 

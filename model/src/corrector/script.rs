@@ -38,11 +38,15 @@ impl Script {
     pub(super) fn of(self, line: &str) -> Written {
         let script = match self {
             Script::Auto => {
-                let count = |script| line.chars().filter(|&c| only(c) == Some(script)).count();
-                match count(Script::Simplified).cmp(&count(Script::Traditional)) {
-                    std::cmp::Ordering::Greater => Script::Simplified,
-                    std::cmp::Ordering::Less => Script::Traditional,
-                    std::cmp::Ordering::Equal => Script::Auto,
+                let side = |ch| match only(ch) {
+                    Some(Script::Simplified) => 1,
+                    Some(_) => -1,
+                    None => 0,
+                };
+                match line.chars().map(side).sum::<i64>() {
+                    0 => Script::Auto,
+                    1.. => Script::Simplified,
+                    _ => Script::Traditional,
                 }
             }
             named => named,
@@ -97,7 +101,7 @@ fn are_forms(a: char, b: char) -> bool {
 }
 
 /// What Unihan and the standards leave out: a simplified character, then forms that only
-/// traditional texts use. (GB 2312 holds 後; Unicode's Big5 lacks 裏 and calls 佈 no variant.)
+/// traditional texts use. (GB 2312 holds 後; Unihan's Big5 lacks 裏, and its variants lack 佈.)
 const MORE_FORMS: [&str; 36] = [
     "后後", "里裏", "布佈", "占佔", "背揹", "念唸", "群羣", "秘祕", "鉴鑑", "暗闇", "岳嶽", "席蓆",
     "溪谿", "凄悽", "凶兇", "向嚮", "叹歎", "净淨", "湿溼", "愈癒", "铺舖", "赞讚", "碰踫", "游遊",

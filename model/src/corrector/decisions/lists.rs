@@ -23,9 +23,7 @@ pub(super) fn read_confusions(
         let mut fields = line.split_whitespace();
         let (wrong, right) = match (fields.next(), fields.next(), fields.next()) {
             (Some(wrong), Some(right), None) => (wrong, right),
-            (Some(wrong), Some(right), Some(frequency)) if frequency.parse::<f64>().is_ok() => {
-                (wrong, right)
-            }
+            (Some(wrong), Some(right), Some(third)) if is_frequency(third) => (wrong, right),
             (Some(wrong), None, _) => return Err((format!("{wrong} stands alone"), PAIR)),
             _ => return Err(("more than two words".to_owned(), PAIR)),
         };
@@ -37,6 +35,10 @@ pub(super) fn read_confusions(
             }
         }
     })
+}
+
+fn is_frequency(field: &str) -> bool {
+    field.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
 }
 
 const PAIR: &str = "write a wrong word, a space, and the right one";
@@ -56,12 +58,12 @@ fn read_lines(
         let line = bytes[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count() + 1;
         Error::new(path, format!("line {line}: not UTF-8"), UTF8)
     })?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for (index, line) in text.lines().enumerate() {
-        let line = without_comment(line).trim();
+        // Files put together hold a byte order mark further down, too.
+        let line = without_comment(line.trim_start_matches('\u{feff}')).trim();
         let result = match line.chars().find(|&c| c.is_control() && c != '\t') {
             _ if line.is_empty() => Ok(()),
-            Some(c) => Err((format!("the control character U+{:04X}", c as u32), UTF8)),
+            Some(c) => Err((format!("the control character U+{:04X}", c as u32), "take it out")),
             None => each(line),
         };
         result.map_err(|(what, hint)| {
