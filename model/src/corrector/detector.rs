@@ -152,13 +152,16 @@ pub(super) struct Line<'a> {
 
 impl<'a> Line<'a> {
     pub(super) fn new(detector: &mut Detector, passage: Passage<'a>) -> Line<'a> {
-        let encoding = detector.encode(passage.text);
-        // A line without a single character that could be wrong has nothing to judge.
-        let worth_reading = encoding.spans.iter().any(|span| is_open_han(passage, span));
-        let windows = match worth_reading {
-            true => windows(passage.text, &encoding.spans, detector.window()),
-            false => Vec::new(),
+        // A line without a single character that could be wrong has nothing to judge: in logs,
+        // code and foreign text that is most of them.
+        let mut chars = passage.text.char_indices();
+        let worth_reading =
+            chars.any(|(at, c)| is_han_char(c) && !passage.is_frozen(&(at..at + c.len_utf8())));
+        let encoding = match worth_reading {
+            true => detector.encode(passage.text),
+            false => Encoding::default(),
         };
+        let windows = windows(passage.text, &encoding.spans, detector.window());
         Line {
             passage,
             stale: vec![true; windows.len()],
