@@ -23,14 +23,16 @@ pub fn finish<T>(end: impl FnOnce() -> T) -> T {
 }
 
 /// Makes an interrupt (SIGINT, SIGTERM, SIGHUP) end the program cleanly with the status
-/// that a shell expects, 128 and the number of the signal: 130 for Ctrl-C. A signal that
-/// whoever started us wanted ignored (nohup) stays ignored by the shell's own means only.
+/// that a shell expects, 128 and the number of the signal: 130 for Ctrl-C. What whoever
+/// started us has set to be ignored (nohup; a job in the background of a script) stays so.
 #[cfg(unix)]
 pub fn listen() {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     use signal_hook::iterator::Signals;
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let heeded = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|&s| !is_ignored(s, &status));
     // Without it the signals do what they always did.
-    let Ok(mut signals) = Signals::new([SIGINT, SIGTERM, SIGHUP]) else { return };
+    let Ok(mut signals) = Signals::new(heeded) else { return };
     std::thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {
             let unfinished = lock();
@@ -42,10 +44,36 @@ pub fn listen() {
     });
 }
 
+/// As Linux tells in a process's `status`: a mask in hexadecimal, signal 1 its lowest bit.
+/// Where nothing is told, nothing is ignored.
+#[cfg(unix)]
+fn is_ignored(signal: i32, status: &str) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+}
+
 /// Elsewhere an interrupt ends the program at once; a temporary file may stay.
 #[cfg(not(unix))]
 pub fn listen() {}
 
 fn lock() -> std::sync::MutexGuard<'static, Option<PathBuf>> {
     UNFINISHED.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mask_of_ignored_signals_is_read_from_its_lowest_bit() {
+        let ignored = |mask: &str| {
+            let status = format!("Name:\tx\nSigBlk:\tffff\nSigIgn:\t{mask}\nSigCgt:\tffff\n");
+            [1, 2, 15].map(|signal| is_ignored(signal, &status))
+        };
+        assert_eq!(ignored("0000000000000000"), [false; 3]);
+        assert_eq!(ignored("0000000000001002"), [false, true, false]);
+        assert_eq!(ignored("0000000000004001"), [true, false, true]);
+        assert!(!is_ignored(2, ""));
+    }
 }

@@ -131,6 +131,25 @@ fn an_interrupt_ends_a_command_that_waits_for_input() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn an_interrupt_that_is_to_be_ignored_is_ignored() {
+    use std::io::{Read, Write};
+    let line = format!("trap '' INT HUP; exec {:?} correct", super::binary());
+    let mut child = spawn(Command::new("sh").args(["-c", &line]));
+    let mut stdin = child.stdin.take().unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    for signal in ["-INT", "-HUP", "-INT"] {
+        stdin.write_all(b"still here\n").unwrap();
+        stdout.read_exact(&mut [0; 11]).unwrap();
+        send(&child, signal);
+    }
+    stdin.write_all(b"still here\n").unwrap();
+    stdout.read_exact(&mut [0; 11]).unwrap();
+    drop(stdin);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
 #[cfg(unix)]
 fn send(child: &Child, signal: &str) {
     // It may have ended meanwhile; then nobody gets the signal.
