@@ -26,3 +26,17 @@ golden PYTHON="python3":
 # Licences, bans and sources of all dependencies (needs cargo-deny).
 deny:
     cargo deny check licenses bans sources
+
+# Tarballs with binary, manual and completions, and their SHA256SUMS, into target/packages.
+release *TARGETS:
+    packaging/release.sh {{TARGETS}}
+
+# A Debian package into target/debian (needs cargo-deb).
+deb:
+    cargo build --release --locked -p zhengzi
+    packaging/pages.sh target/release/zhengzi target/packaging
+    cargo deb -p zhengzi --locked --no-build
+
+# A container image that holds nothing but zhengzi (`just container docker` has docker build it).
+container ENGINE="podman":
+    {{ENGINE}} build -t zhengzi -f packaging/Containerfile .
