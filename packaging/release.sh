@@ -18,7 +18,7 @@ if [ $# -eq 0 ]; then
     set -- x86_64-unknown-linux-gnu x86_64-unknown-linux-gnu-static aarch64-unknown-linux-gnu
 fi
 version=$(cargo pkgid --locked -p zhengzi | sed 's/.*[#@]//')
-host=$(rustc -vV | sed -n 's/^host: //p')
+host=$(rustc --print host-tuple)
 out=target/packages
 mkdir -p "$out"
 
