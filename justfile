@@ -34,7 +34,7 @@ release *TARGETS:
 # A Debian package into target/debian (needs cargo-deb).
 deb:
     cargo build --release --locked -p zhengzi
-    packaging/pages.sh target/release/zhengzi target/packaging
+    packaging/pages.sh target/release/zhengzi target/release/packaging
     cargo deb -p zhengzi --locked --no-build
 
 # A container image that holds nothing but zhengzi (`just container docker` has docker build it).
