@@ -10,7 +10,7 @@
 #
 # aarch64 on another machine: rustup target add aarch64-unknown-linux-gnu, and a linker, on Debian
 # apt install gcc-aarch64-linux-gnu libc6-dev-arm64-cross. To run the result there:
-# qemu-aarch64 -L /usr/aarch64-linux-gnu (Debian's qemu-user); the -static one runs without -L.
+# qemu-aarch64 -L /usr/aarch64-linux-gnu (Debian's qemu-user). Tried so: the three packed by default.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
