@@ -6,7 +6,7 @@
 
 use std::env;
 use std::error::Error;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -106,14 +106,19 @@ impl Config {
         // typed[1] is the command: what comes before it, a --help, ends the program earlier.
         let command = typed.get(1).cloned().unwrap_or_default();
         let applies = |key: &str| {
-            let known = command != "fill" || OF_FILL.contains(&key);
-            known && !(key == "threads" && env::var_os("ZHENGZI_THREADS").is_some())
+            let overruled = key == "threads" && env::var_os("ZHENGZI_THREADS").is_some();
+            concerns(&command, key) && !overruled
         };
         let settings = self.arguments.iter().filter(|(key, _)| applies(key));
         let settings = settings.flat_map(|(_, arguments)| arguments.iter().cloned());
         let (start, rest) = typed.split_at(2.min(typed.len()));
         start.iter().cloned().chain(settings).chain(rest.iter().cloned()).collect()
     }
+}
+
+/// Whether a setting means anything to a command.
+fn concerns(command: &OsStr, key: &str) -> bool {
+    command != "fill" || OF_FILL.contains(&key)
 }
 
 impl Kind {
@@ -129,7 +134,7 @@ impl Kind {
 
 /// `key = value` as it would be typed; `None` where the value is of another kind.
 fn typed(key: &str, kind: Kind, value: &Value, folder: &Path) -> Option<Vec<OsString>> {
-    let option = |value: &dyn AsRef<std::ffi::OsStr>| {
+    let option = |value: &dyn AsRef<OsStr>| {
         let mut typed = OsString::from(format!("--{key}="));
         typed.push(value);
         vec![typed]
@@ -172,7 +177,9 @@ pub fn dump(matches: &ArgMatches, command: &Command, config: Option<&Config>) ->
         None => writeln!(out, "# no {NAME}; the command line")?,
     }
     for (key, kind) in SETTINGS {
-        let Some(arg) = command.get_arguments().find(|arg| arg.get_long() == Some(key)) else {
+        let mut options = command.get_arguments();
+        let option = options.find(|option| option.get_long() == Some(key));
+        let Some(arg) = option.filter(|_| concerns(OsStr::new(command.get_name()), key)) else {
             continue;
         };
         let values: Vec<String> = match matches.get_raw(arg.get_id().as_str()) {

@@ -54,7 +54,8 @@ impl Work<'_> {
     /// sentence typed in place of a file must not cost half an output.
     fn run(&self) -> Result<ExitCode, Box<dyn Error>> {
         let args = self.args;
-        let sources = sources(args)?;
+        let backup = self.in_place.clone().flatten().unwrap_or_default();
+        let sources = sources(args, &backup)?;
         if self.in_place.is_some() && sources.iter().any(|source| source.path().is_none()) {
             return Err("-w needs files: standard input cannot be written back".into());
         }
@@ -63,20 +64,21 @@ impl Work<'_> {
         let loaded = |checkpoints: &[&Checkpoint]| {
             if args.output.verbose {
                 say_loaded(checkpoints, &cpu);
-                say(format_args!("loaded in {} ms", started.elapsed().as_millis()));
+                say(format_args!("loaded in {:.0?}", started.elapsed()));
             }
+            Instant::now()
         };
         if self.task == Task::Detect {
             let mut detector = Detector::open(&paths, settings, &cpu)?;
-            loaded(&[detector.checkpoint()]);
+            let loaded = loaded(&[detector.checkpoint()]);
             let (status, sentences) = self.read(&sources, &mut |lines| detector.detect(lines))?;
-            self.say_stages(started, sentences, detector.stages());
+            self.say_stages(loaded, sentences, detector.stages());
             return Ok(status);
         }
         let mut corrector = Corrector::open(&paths, settings, &cpu)?;
-        loaded(&corrector.checkpoints());
+        let loaded = loaded(&corrector.checkpoints());
         let (status, sentences) = self.read(&sources, &mut |lines| corrector.correct(lines))?;
-        self.say_stages(started, sentences, corrector.stages());
+        self.say_stages(loaded, sentences, corrector.stages());
         Ok(status)
     }
 
@@ -129,14 +131,14 @@ impl Work<'_> {
         Progress::new(files.map(|files| files.iter().sum()), shown && !self.args.output.quiet)
     }
 
-    /// For -v: where the time went.
-    fn say_stages(&self, started: Instant, sentences: u64, stages: Stages) {
+    /// For -v: where the time went after the model was loaded.
+    fn say_stages(&self, loaded: Instant, sentences: u64, stages: Stages) {
         if !self.args.output.verbose {
             return;
         }
-        let all = started.elapsed();
+        let all = loaded.elapsed();
         let rate = sentences as f64 / all.as_secs_f64();
-        say(format_args!("{sentences} sentences in {all:.2?}: {rate:.0} a second"));
+        say(format_args!("sentences: {sentences} in {all:.2?}, {rate:.0} a second"));
         let Stages { tokenizer, discriminator, generator, .. } = stages;
         let rest = all.saturating_sub(tokenizer + discriminator + generator);
         say(format_args!(

@@ -147,7 +147,12 @@ fn keep_old(path: &Path, suffix: &OsString) -> io::Result<()> {
     copy.as_file().sync_all()?;
     copy.persist_noclobber(&name).map_err(|error| {
         let (name, error) = (name.display(), error.error);
-        io::Error::other(format!("cannot keep the old text as {name}: {error}"))
+        io::Error::other(match error.kind() {
+            io::ErrorKind::AlreadyExists => format!(
+                "{name} is there already: move it away, or name another suffix with --backup="
+            ),
+            _ => format!("cannot keep the old text as {name}: {error}"),
+        })
     })?;
     Ok(())
 }

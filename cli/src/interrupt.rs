@@ -1,9 +1,9 @@
 //! Ctrl-C and its kin: nothing half-written stays behind.
 
+#[cfg(unix)]
 use std::fs;
-use std::path::Path;
-use std::path::PathBuf;
-use std::sync::Mutex;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard};
 
 /// The temporary file to remove when the program is told to stop. Whoever holds the lock
 /// is not interrupted.
@@ -57,7 +57,7 @@ fn is_ignored(signal: i32, status: &str) -> bool {
 #[cfg(not(unix))]
 pub fn listen() {}
 
-fn lock() -> std::sync::MutexGuard<'static, Option<PathBuf>> {
+fn lock() -> MutexGuard<'static, Option<PathBuf>> {
     UNFINISHED.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 

@@ -9,6 +9,9 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
+/// Of the pages: when the version was made whose options they tell.
+const DATE: &str = "2026-11-22";
+
 const STATUS: [(&str, &str); 4] = [
     ("0", "Done; with detect and --check also: nothing was found."),
     ("1", "detect or --check found something."),
@@ -69,7 +72,7 @@ pub fn man(
     };
     let has_subcommands = page.has_subcommands();
     let after_help = page.get_after_long_help().or(page.get_after_help()).map(|s| s.to_string());
-    let man = Man::new(page).source(source).manual("User Commands");
+    let man = Man::new(page).date(DATE).source(source).manual("User Commands");
     man.render_title(out)?;
     man.render_name_section(out)?;
     man.render_synopsis_section(out)?;

@@ -6,11 +6,12 @@
 //! several lines: each is read on its own, as in a file; places count from the start of the
 //! text. A request that cannot be understood is answered, too: with its error.
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use zhengzi_model::corrector::{Correction, Passage, apply};
 
@@ -38,13 +39,6 @@ pub struct Service<'a, W: Write> {
 struct Request {
     id: Option<Box<RawValue>>,
     text: Result<String, String>,
-}
-
-/// The object of a request. Other keys are whoever's they are.
-#[derive(Deserialize)]
-struct Asked {
-    id: Option<Box<RawValue>>,
-    text: Option<Box<RawValue>>,
 }
 
 #[derive(Serialize)]
@@ -163,19 +157,20 @@ impl Request {
             Ok(text) => text,
             Err(defect) => return refused(None, defect.to_string()),
         };
-        let asked: Asked = match serde_json::from_str(text) {
+        // Other keys are whoever's they are. A byte order mark may open the first line.
+        let text = text.trim_start_matches('\u{feff}');
+        let mut asked: HashMap<String, Box<RawValue>> = match serde_json::from_str(text) {
             Ok(asked) => asked,
-            Err(error) => return refused(None, format!("not a request: {error}")),
+            Err(error) => return refused(None, format!("not a JSON object: {error}")),
         };
-        let Some(text) = asked.text else {
-            return refused(asked.id, "a request needs a text".to_owned());
+        let id = asked.remove("id");
+        let Some(text) = asked.remove("text") else {
+            return refused(id, "a request needs a text".to_owned());
         };
         match serde_json::from_str::<String>(text.get()) {
-            Ok(text) if text.contains('\0') => refused(asked.id, "the text holds a NUL".to_owned()),
-            Ok(text) => Some(Request { id: asked.id, text: Ok(text) }),
-            Err(error) => {
-                refused(asked.id, format!("the text is no string of characters: {error}"))
-            }
+            Ok(text) if text.contains('\0') => refused(id, "the text holds a NUL".to_owned()),
+            Ok(text) => Some(Request { id, text: Ok(text) }),
+            Err(error) => refused(id, format!("the text is no string of characters: {error}")),
         }
     }
 

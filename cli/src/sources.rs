@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::error::Error;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -17,11 +18,12 @@ const SNIFFED: u64 = 8 << 10;
 
 /// What to read, in order. A name that is not there is refused before anything is read:
 /// most likely somebody typed a sentence. A file that is named twice is read once.
-pub fn sources(args: &TextArgs) -> Result<Vec<Source>, Box<dyn Error>> {
+/// `backup` is what a backup's name ends in: below folders none is read.
+pub fn sources(args: &TextArgs, backup: &OsStr) -> Result<Vec<Source>, Box<dyn Error>> {
     if !args.text.is_empty() {
         return Ok(vec![Source::Texts(args.text.clone())]);
     }
-    let mut found = Found::default();
+    let mut found = Found { backup: backup.to_owned(), ..Found::default() };
     match args.files.as_slice() {
         [] if args.recursive => found.below(Path::new("."), &args.glob)?,
         [] => return Ok(vec![Source::Stdin]),
@@ -32,6 +34,7 @@ pub fn sources(args: &TextArgs) -> Result<Vec<Source>, Box<dyn Error>> {
 
 #[derive(Default)]
 struct Found {
+    backup: OsString,
     sources: Vec<Source>,
     seen: HashSet<PathBuf>,
 }
@@ -75,13 +78,21 @@ impl Found {
             .build();
         for entry in walk {
             let entry = entry?;
-            if entry.file_type().is_some_and(|kind| kind.is_file()) && !is_binary(entry.path()) {
+            let path = entry.path();
+            let is_file = entry.file_type().is_some_and(|kind| kind.is_file());
+            if is_file && !self.is_backup(path) && !is_binary(path) {
                 // `-r .` means the names as they are typed: without `./`.
-                let path = entry.path();
                 self.file(path.strip_prefix("./").unwrap_or(path).to_owned());
             }
         }
         Ok(())
+    }
+
+    /// The old text that somebody kept is not to be corrected.
+    fn is_backup(&self, path: &Path) -> bool {
+        let name = path.as_os_str().as_encoded_bytes();
+        let endings: [&[u8]; 3] = [self.backup.as_encoded_bytes(), b".bak", b"~"];
+        endings.into_iter().any(|ending| !ending.is_empty() && name.ends_with(ending))
     }
 
     fn file(&mut self, path: PathBuf) {
@@ -113,7 +124,7 @@ mod tests {
         });
         let args = ["zhengzi", "correct"].map(PathBuf::from).into_iter().chain(args);
         let Command::Correct(args) = Args::parse_from(args).command else { unreachable!() };
-        let found = sources(&args.text).map_err(|error| error.to_string())?;
+        let found = sources(&args.text, OsStr::new(".old")).map_err(|error| error.to_string())?;
         Ok(found
             .iter()
             .map(|source| match source.path() {
@@ -138,6 +149,9 @@ mod tests {
         write("ignored/c.txt", b"c");
         write(".gitignore", b"ignored/\n");
         write("deep/er/d.txt", b"d");
+        for backup in ["a.md.bak", "b.txt~", "deep/er/d.txt.old"] {
+            write(backup, b"old");
+        }
         let names = |args: &[&str]| names(folder.path(), args);
         assert_eq!(names(&["-r", ""]).unwrap(), ["a.md", "b.txt", "deep/er/d.txt"]);
         assert_eq!(names(&["-r", "-g", "*.md", ""]).unwrap(), ["a.md"]);

@@ -66,8 +66,10 @@ pub struct Stream<'a, W: Write> {
     pub progress: Progress,
     pub out: W,
     batch: Batch,
-    /// Bytes so far of the line that goes by in parts, and where it is.
+    /// Bytes so far of the line that goes by in parts.
     long: usize,
+    /// What is to be said of it, if it is not refused before it ends.
+    notice: Option<String>,
     /// Corrections in the source that is being written.
     changes: usize,
     /// Sentences that were read.
@@ -103,6 +105,7 @@ impl<'a, W: Write> Stream<'a, W> {
             out,
             batch: Batch::default(),
             long: 0,
+            notice: None,
             changes: 0,
             sentences: 0,
             found: false,
@@ -114,6 +117,11 @@ impl<'a, W: Write> Stream<'a, W> {
     pub fn run(&mut self, lines: Lines) -> Result<ExitCode, Box<dyn Error>> {
         self.report.start(&mut self.out)?;
         for item in lines {
+            if !matches!(item, Item::MoreOfIt(_) | Item::Pause)
+                && let Some(notice) = self.notice.take()
+            {
+                self.say(notice)?;
+            }
             match item {
                 Item::Line(line) => {
                     self.batch.lines += 1;
@@ -126,7 +134,8 @@ impl<'a, W: Write> Stream<'a, W> {
                 Item::LongLine(line) => {
                     self.finish_batch()?;
                     self.long = line.bytes.len();
-                    self.pass_through(&line, Defect::TooLong)?;
+                    self.report_unread(&line, Defect::TooLong)?;
+                    self.notice = self.notice(&line, Defect::TooLong);
                 }
                 Item::MoreOfIt(part) => self.pass_part(&part)?,
                 Item::Begin { .. } | Item::End { .. } => self.batch.items.push(item),
@@ -214,20 +223,27 @@ impl<'a, W: Write> Stream<'a, W> {
 
     /// A line that cannot be examined goes out as it came in, and one line says why.
     fn pass_through(&mut self, line: &Line, defect: Defect) -> io::Result<()> {
+        self.report_unread(line, defect)?;
+        self.notice(line, defect).map_or(Ok(()), |notice| self.say(notice))
+    }
+
+    fn report_unread(&mut self, line: &Line, defect: Defect) -> io::Result<()> {
         let place = self.place(line);
         self.progress.advance(line.bytes.len() as u64, 0);
         self.report.unread(&mut self.out, place, &line.bytes, defect)?;
         if let Some(in_place) = &mut self.in_place {
             in_place.unchanged(&line.bytes);
         }
-        if self.manner.quiet {
-            return Ok(());
-        }
+        Ok(())
+    }
+
+    fn notice(&self, line: &Line, defect: Defect) -> Option<String> {
         let fate = match self.task {
-            Task::Correct => "passed through unchanged",
-            Task::Check | Task::Detect => "not examined",
+            Task::Correct if self.report.streams() => "passed through unchanged",
+            _ => "not examined",
         };
-        self.say(format_args!("{place}: {defect}; {fate}"))
+        let notice = || format!("{}: {defect}; {fate}", self.place(line));
+        (!self.manner.quiet).then(notice)
     }
 
     /// The next part of a long line: what has to be held somewhere is refused at some length.

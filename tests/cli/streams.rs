@@ -59,7 +59,7 @@ fn a_line_of_more_than_64_megabytes_is_refused_by_all_but_plain_text() {
     assert_eq!((status, length), (Some(0), 72 << 20));
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
     for format in ["diff", "json", "pycorrector", "rdjson", "sarif"] {
-        let args = ["correct", "--quiet", "--format", format];
+        let args = ["correct", "--format", format];
         let (status, _, stderr, _) = stream(&args, &chunk, 72);
         let expected = "zhengzi: <stdin>:1: a line of more than 64 MiB: \
                         only --format plain lets it through\n";
@@ -111,7 +111,9 @@ fn a_service_answers_each_request_before_the_next_one() {
 #[test]
 fn a_request_that_is_none_is_answered_with_its_error_and_the_next_one_is_served() {
     let requests = concat!(
+        "\u{feff}{\"id\":0,\"text\":\"好\"}\n",
         "no json\n",
+        "[7,\"好\"]\n",
         "{\"id\":1}\n",
         "\n",
         "{\"id\":2,\"text\":7}\n",
@@ -124,8 +126,8 @@ fn a_request_that_is_none_is_answered_with_its_error_and_the_next_one_is_served(
     let answers: Vec<serde_json::Value> =
         stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let ids: Vec<_> = answers.iter().map(|answer| answer["id"].as_u64()).collect();
-    assert_eq!(ids, [None, Some(1), Some(2), Some(3), Some(4), Some(5)]);
-    assert!(answers[..5].iter().all(|answer| answer["error"].is_string()), "{stdout}");
-    assert_eq!(answers[5]["source"], "好");
+    assert_eq!(ids, [Some(0), None, None, Some(1), Some(2), Some(3), Some(4), Some(5)]);
+    assert!(answers[1..7].iter().all(|answer| answer["error"].is_string()), "{stdout}");
+    assert_eq!((&answers[0]["source"], &answers[7]["source"]), (&"好".into(), &"好".into()));
     assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(2), &b""[..]));
 }
