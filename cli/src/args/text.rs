@@ -50,8 +50,8 @@ pub struct TextArgs {
     #[arg(short, long, value_name = "TEXT", conflicts_with = "files", allow_hyphen_values = true)]
     pub text: Vec<OsString>,
 
-    /// Read folders with all below them, but for binary files, hidden ones, and what a
-    /// .gitignore or .ignore leaves out
+    /// Read folders with all below them, but for binary files, hidden ones, backups, and what
+    /// a .gitignore or .ignore leaves out
     #[arg(short, long, conflicts_with = "text", help_heading = "Files")]
     pub recursive: bool,
 
