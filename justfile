@@ -10,18 +10,21 @@ test:
 
 # Scores both policies on test sets, e.g. `just evaluate ../shared/eval/*.tsv`.
 evaluate *FILES:
-    cargo run --release -p zhengzi-model --example evaluate -- {{FILES}}
+    cargo run --release -p zhengzi -- evaluate --policy compat {{FILES}}
+    cargo run --release -p zhengzi -- evaluate {{FILES}}
 
 # Load time, latency, throughput, peak memory.
 bench:
     cargo bench -p zhengzi-benches --bench electra
 
-# The golden files, from PyTorch and Hugging Face transformers (each script says what it needs).
+# The golden files, most of them from PyTorch and Hugging Face transformers (each script says what
+# it needs).
 golden PYTHON="python3":
     {{PYTHON}} tests/golden/checkpoint/generate.py
     {{PYTHON}} tests/golden/electra/generate.py
     {{PYTHON}} tests/golden/electra/containers.py
     {{PYTHON}} tests/golden/compat/replay.py
+    {{PYTHON}} tests/golden/evaluation/definitions.py
 
 # Licences, bans and sources of all dependencies (needs cargo-deny).
 deny:

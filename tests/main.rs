@@ -5,6 +5,7 @@ mod checkpoint;
 mod cli;
 mod corrector;
 mod electra;
+mod evaluation;
 mod house;
 mod kernels;
 mod similarity;

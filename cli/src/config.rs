@@ -118,7 +118,11 @@ impl Config {
 
 /// Whether a setting means anything to a command.
 fn concerns(command: &OsStr, key: &str) -> bool {
-    command != "fill" || OF_FILL.contains(&key)
+    match command.to_str() {
+        Some("fill") => OF_FILL.contains(&key),
+        Some("evaluate") => key != "markdown",
+        _ => true,
+    }
 }
 
 impl Kind {

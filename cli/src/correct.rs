@@ -59,7 +59,8 @@ impl Work<'_> {
         if self.in_place.is_some() && sources.iter().any(|source| source.path().is_none()) {
             return Err("-w needs files: standard input cannot be written back".into());
         }
-        let (paths, settings, cpu) = (args.model.paths(), args.settings()?, args.cpu.cpu()?);
+        let (paths, settings, cpu) =
+            (args.model.paths(), args.decision.settings()?, args.cpu.cpu()?);
         let started = Instant::now();
         let loaded = |checkpoints: &[&Checkpoint]| {
             if args.output.verbose {

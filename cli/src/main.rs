@@ -9,6 +9,7 @@ mod args;
 mod config;
 mod cores;
 mod correct;
+mod evaluate;
 mod fill;
 mod in_place;
 mod input;
@@ -53,7 +54,7 @@ fn run() -> Result<ExitCode, Box<dyn Error>> {
     let typed: Vec<OsString> = env::args_os().collect();
     let (mut matches, mut args) = parse(&typed);
     if let Some(asked) = args.config() {
-        let config = Config::find(asked)?;
+        let config = Config::find(&asked)?;
         if let Some(config) = &config {
             (matches, args) = parse(&config.before(&typed));
             if args.verbose() {
@@ -72,6 +73,7 @@ fn run() -> Result<ExitCode, Box<dyn Error>> {
         Command::Correct(args) => correct::correct(args),
         Command::Detect(args) => correct::detect(&args.text),
         Command::Fill(args) => fill::run(args),
+        Command::Evaluate(args) => evaluate::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Completions { shell } => {
             manual::completions(Args::command(), *shell, &mut io::stdout().lock())?;
@@ -103,11 +105,12 @@ fn stop(error: clap::Error) -> ! {
 
 impl Args {
     /// How the command is to be configured, if it can be.
-    fn config(&self) -> Option<&ConfigArgs> {
+    fn config(&self) -> Option<ConfigArgs> {
         match &self.command {
-            Command::Correct(args) => Some(&args.text.config),
-            Command::Detect(args) => Some(&args.text.config),
-            Command::Fill(args) => Some(&args.config),
+            Command::Correct(args) => Some(args.text.config.clone()),
+            Command::Detect(args) => Some(args.text.config.clone()),
+            Command::Fill(args) => Some(args.config.clone()),
+            Command::Evaluate(args) => Some(args.config()),
             _ => None,
         }
     }
@@ -117,6 +120,7 @@ impl Args {
             Command::Correct(args) => args.text.output.verbose,
             Command::Detect(args) => args.text.output.verbose,
             Command::Fill(args) => args.verbose,
+            Command::Evaluate(args) => args.verbose,
             _ => false,
         }
     }

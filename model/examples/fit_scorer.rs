@@ -5,13 +5,15 @@
 //! ```
 //!
 //! Both sides of each pair are read: the right sides teach when to keep. Every fifth pair is
-//! left out: on those the margin is chosen, with `evaluate --margin M`.
+//! left out: on those the margin is chosen, with `zhengzi evaluate --margin M`.
+
+use std::path::PathBuf;
 
 use zhengzi_kernels::Isa;
 use zhengzi_model::ModelPaths;
 use zhengzi_model::corrector::fitting::{choices, fit, verifications};
 use zhengzi_model::corrector::{Corrector, Settings};
-use zhengzi_model::evaluation::Pair;
+use zhengzi_model::evaluation::{Pair, TestSet};
 use zhengzi_runtime::Cpu;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -19,11 +21,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let cpu = Cpu::new(Isa::best(), threads)?;
     let mut corrector = Corrector::open(&ModelPaths::default(), Settings::default(), &cpu)?;
     let mut pairs = Vec::new();
-    for path in std::env::args().skip(1) {
-        let text = std::fs::read_to_string(&path)?;
-        let read = Pair::parse(&text).map_err(|(line, why)| format!("{path}:{line}: {why}"))?;
-        let right = |pair: &Pair| Pair { wrong: pair.right.clone(), right: pair.right.clone() };
-        for (_, pair) in read.into_iter().enumerate().filter(|(i, _)| i % 5 != 0) {
+    let files: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
+    for set in TestSet::read(&files, &[])? {
+        let right = |pair: &Pair| Pair { wrong: pair.right.clone(), ..pair.clone() };
+        // Which character should stand where is known only of sides of equal length.
+        let read = set.pairs.into_iter().filter(Pair::is_of_equal_length);
+        for (_, pair) in read.enumerate().filter(|(i, _)| i % 5 != 0) {
             pairs.extend([right(&pair), pair]);
         }
     }

@@ -3,6 +3,8 @@
 // The doc comments below are what --help prints: brackets in them are for its reader.
 #![allow(rustdoc::broken_intra_doc_links, rustdoc::invalid_html_tags)]
 
+mod decision;
+mod evaluate;
 mod model;
 mod text;
 
@@ -12,6 +14,9 @@ use clap::builder::RangedU64ValueParser;
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub use decision::DecisionArgs;
+use evaluate::EXAMPLES as EVALUATE_EXAMPLES;
+pub use evaluate::EvaluateArgs;
 pub use model::{CpuArgs, ModelArgs, available_isas};
 pub use text::{CorrectArgs, DetectArgs, Format, Input, TextArgs, able_terminal};
 
@@ -29,6 +34,7 @@ Examples:
   cat log | zhengzi correct --format json    a JSON object per line
   zhengzi fill '今天[MASK]情很好'            what fits there
   zhengzi inspect pytorch_model.bin          what is in a model file
+  zhengzi evaluate pairs.tsv                 how good the corrections are
 
 Exit status: 0 done; 1 detect or --check found something; 2 an error; 130 interrupted.";
 
@@ -89,6 +95,30 @@ pub enum Command {
     /// tabs. Columns count code points from 1.
     #[command(args_override_self = true)]
     Fill(FillArgs),
+
+    /// Measure how good corrections are, on sentences whose right form is known
+    ///
+    /// Each line of a file is a sentence, a tab, and the sentence as it should be. Or a file is
+    /// the input of a shared task of SIGHAN, `(NID=A2-0011-1)`, a tab and a sentence a line, and
+    /// --truth names its truth, `A2-0011-1, 4, 座` or `A2-0023-1, 0` a line.
+    ///
+    /// Strict, as in the literature: a sentence is a hit where exactly its wrong characters were
+    /// changed (detection), and to the right ones (correction). Precision P is hits over all
+    /// changed sentences, recall R is hits over all wrong ones, F1 their harmonic mean.
+    ///
+    /// Loose, as in pycorrector: precision is hits over hits and false alarms; a wrong sentence
+    /// that was changed wrongly is only missed.
+    ///
+    /// By character: the same as strict, each wrong or changed character counting for itself.
+    ///
+    /// False alarms: the share of correct sentences that were changed. Accuracy: the share of
+    /// all sentences that came out as they should be. With ±: half the 95 % interval of strict
+    /// correction's F1. A mean is over the files that have the figure, each counting the same.
+    ///
+    /// Sentences whose right form is longer or shorter count like the others, as wrong in one
+    /// place; how many they are is told.
+    #[command(args_override_self = true, after_help = EVALUATE_EXAMPLES)]
+    Evaluate(EvaluateArgs),
 
     /// Show what a model file or folder holds and how it would be run
     Inspect(InspectArgs),
@@ -156,12 +186,12 @@ pub enum Answer {
     /// For people
     #[default]
     Plain,
-    /// For programs: one object
+    /// For programs: one object, or one a file
     Json,
 }
 
 /// Looked at by [`crate::config`] before the rest is parsed in earnest.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 #[command(next_help_heading = "Configuration")]
 pub struct ConfigArgs {
     /// Read this file instead of the zhengzi.toml of this folder or the nearest above

@@ -4,12 +4,10 @@ use std::env;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::ValueEnum;
-use zhengzi_model::corrector::{self, Decisions, Settings};
 
-use super::{ConfigArgs, CpuArgs, ModelArgs, count};
+use super::{ConfigArgs, CpuArgs, DecisionArgs, ModelArgs};
 
 #[derive(clap::Args)]
 pub struct CorrectArgs {
@@ -74,7 +72,7 @@ pub struct TextArgs {
     pub model: ModelArgs,
 
     #[command(flatten)]
-    decision: DecisionArgs,
+    pub decision: DecisionArgs,
 
     #[command(flatten)]
     pub cpu: CpuArgs,
@@ -84,43 +82,6 @@ pub struct TextArgs {
 
     #[command(flatten)]
     pub config: ConfigArgs,
-}
-
-#[derive(clap::Args)]
-#[command(next_help_heading = "Decision")]
-struct DecisionArgs {
-    /// How to decide: `compat` takes pycorrector's steps one by one
-    #[arg(long, value_enum, default_value_t)]
-    policy: Policy,
-
-    /// Probability from which a character counts as suspicious, 0 to 1 [default: the policy's]
-    #[arg(long, value_name = "P", value_parser = probability)]
-    threshold: Option<f32>,
-
-    /// How far a change must be ahead of the original [default: the policy's]
-    #[arg(long, value_name = "M", value_parser = finite, allow_negative_numbers = true)]
-    margin: Option<f32>,
-
-    /// Candidates to ask the generator for at each place [default: the policy's]
-    #[arg(long, value_name = "K", value_parser = count())]
-    top_k: Option<usize>,
-
-    /// How many times a sentence is read at most, each time with the last corrections made
-    /// [default: the policy's]
-    #[arg(long, value_name = "N", value_parser = count())]
-    rounds: Option<usize>,
-
-    /// Which characters the text is meant to be in; auto leaves each line its own script
-    #[arg(long, value_enum, default_value_t)]
-    script: Script,
-
-    /// A file of words that are right as they are, one a line; may be repeated
-    #[arg(long, value_name = "FILE")]
-    protect: Vec<PathBuf>,
-
-    /// A file of corrections to make wherever they fit, `wrong right` a line; may be repeated
-    #[arg(long, value_name = "FILE")]
-    confusion: Vec<PathBuf>,
 }
 
 #[derive(clap::Args)]
@@ -180,44 +141,6 @@ pub enum Color {
     Never,
 }
 
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum Policy {
-    #[default]
-    Default,
-    Compat,
-}
-
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum Script {
-    #[default]
-    Auto,
-    Simplified,
-    Traditional,
-}
-
-impl TextArgs {
-    /// How to decide: what was asked for over the defaults.
-    pub fn settings(&self) -> Result<Settings, zhengzi_model::Error> {
-        let (asked, default) = (&self.decision, Settings::default());
-        Ok(Settings {
-            policy: match asked.policy {
-                Policy::Default => corrector::Policy::Default,
-                Policy::Compat => corrector::Policy::Compat,
-            },
-            threshold: asked.threshold.or(default.threshold),
-            margin: asked.margin.or(default.margin),
-            top_k: asked.top_k.unwrap_or(default.top_k),
-            rounds: asked.rounds.unwrap_or(default.rounds),
-            script: match asked.script {
-                Script::Auto => corrector::Script::Auto,
-                Script::Simplified => corrector::Script::Simplified,
-                Script::Traditional => corrector::Script::Traditional,
-            },
-            decisions: Arc::new(Decisions::read(&asked.protect, &asked.confusion)?),
-        })
-    }
-}
-
 impl Color {
     /// Whether standard output is to be coloured (no-color.org, bixense.com/clicolors).
     pub fn for_stdout(self) -> bool {
@@ -237,41 +160,4 @@ impl Color {
 /// Whether a terminal, if there is one, understands more than letters.
 pub fn able_terminal() -> bool {
     env::var_os("TERM").map_or(cfg!(windows), |term| term != "dumb")
-}
-
-fn probability(typed: &str) -> Result<f32, String> {
-    match typed.parse() {
-        Ok(p) if (0.0..=1.0).contains(&p) => Ok(p),
-        _ => Err("a probability is a number from 0 to 1".to_owned()),
-    }
-}
-
-fn finite(typed: &str) -> Result<f32, String> {
-    match typed.parse::<f32>() {
-        Ok(number) if number.is_finite() => Ok(number),
-        _ => Err("not a number".to_owned()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_threshold_is_a_probability() {
-        for typed in ["0", "1", "0.5", "5e-1"] {
-            assert!(probability(typed).is_ok(), "{typed}");
-        }
-        for typed in ["-0.1", "1.1", "NaN", "inf", "", "half", "０.5"] {
-            assert!(probability(typed).is_err(), "{typed}");
-        }
-    }
-
-    #[test]
-    fn a_margin_is_any_finite_number() {
-        assert_eq!(finite("-1.5"), Ok(-1.5));
-        for typed in ["NaN", "inf", "1e99", ""] {
-            assert!(finite(typed).is_err(), "{typed}");
-        }
-    }
 }

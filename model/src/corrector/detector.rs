@@ -65,15 +65,23 @@ impl Detector {
     pub fn detect(&mut self, passages: &[Passage]) -> Result<Vec<Vec<Correction>>, Error> {
         let decisions = Arc::clone(&self.settings.decisions);
         let mut found = decisions.around(passages, |passages| match self.settings.policy {
-            Policy::Default => self.suspicions(passages),
+            Policy::Default => {
+                let threshold = self.settings.threshold.unwrap_or(REPORTED);
+                self.above(threshold, passages)
+            }
             Policy::Compat => compat::detect(self, passages),
         })?;
         found.iter_mut().flatten().for_each(|correction| correction.right = None);
         Ok(found)
     }
 
-    fn suspicions(&mut self, passages: &[Passage]) -> Result<Vec<Vec<Correction>>, Error> {
-        let threshold = logit(self.settings.threshold.unwrap_or(REPORTED));
+    /// The characters whose probability of being wrong reaches the threshold.
+    pub(super) fn above(
+        &mut self,
+        threshold: f32,
+        passages: &[Passage],
+    ) -> Result<Vec<Vec<Correction>>, Error> {
+        let threshold = logit(threshold);
         let mut lines: Vec<Line> =
             passages.iter().map(|&passage| Line::new(self, passage)).collect();
         self.read(&mut lines)?;

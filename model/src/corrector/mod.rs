@@ -199,6 +199,12 @@ impl Corrector {
             Policy::Compat => compat::correct(self, passages),
         })
     }
+
+    /// Every character of `text` that could be wrong, and how likely the discriminator, which
+    /// reads the text whole, thinks that; `right` is `None`.
+    pub fn opinions(&mut self, text: &str) -> Result<Vec<Correction>, Error> {
+        Ok(self.detector.above(0.0, &[text.into()])?.remove(0))
+    }
 }
 
 /// The text with its corrections in place.
