@@ -2,6 +2,7 @@
 
 mod attention;
 mod gemm;
+mod rival;
 mod rows;
 
 use zhengzi_kernels::{MatMut, MatRef};
@@ -98,9 +99,9 @@ fn assert_close(got: &Strided, want: impl Fn(usize, usize) -> f64, tolerance: (f
     got.assert_gaps_untouched();
 }
 
-/// Runs `f` in pools of one, two and four threads and asserts that it always gives the same bits.
+/// Runs `f` in pools of one, two, four and eight threads and asserts that it always gives the same bits.
 fn assert_same_for_any_threads(mut f: impl FnMut() -> Vec<u32> + Send) {
-    let mut results = [1, 2, 4].map(|threads| {
+    let mut results = [1, 2, 4, 8].map(|threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(&mut f)
     });

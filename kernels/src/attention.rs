@@ -20,7 +20,7 @@
 
 use std::ops::Range;
 
-use crate::gemm::{product_nn, product_nt};
+use crate::gemm::{Scratch, product};
 use crate::ragged::assert_offsets;
 use crate::softmax::softmax_rows;
 use crate::{Isa, MatMut, MatRef, parallel};
@@ -44,6 +44,16 @@ struct Attention<'a> {
     qkv: MatRef<'a, f32>,
     h: usize,
     d: usize,
+}
+
+/// What a task needs beside its output, kept from one to the next.
+struct HeadScratch {
+    /// `[QUERIES, n]` at most.
+    scores: Vec<f32>,
+    /// Kᵀ / √d in panels.
+    keys: Scratch,
+    /// V in panels.
+    values: Scratch,
 }
 
 impl Attention<'_> {
@@ -75,32 +85,38 @@ impl Attention<'_> {
     /// The same tasks, one after another on this thread.
     fn run(&self, offsets: &[usize], heads: Range<usize>, mut y: MatMut<f32>) {
         let longest = offsets.windows(2).map(|s| s[1] - s[0]).max().unwrap_or(0);
-        let mut scores = vec![0.0; longest.min(QUERIES) * longest];
+        let mut scratch = HeadScratch {
+            scores: vec![0.0; longest.min(QUERIES) * longest],
+            keys: Scratch::default(),
+            values: Scratch::default(),
+        };
         for sentence in offsets.windows(2) {
             for head in heads.clone() {
                 let rows = sentence[0] - offsets[0]..sentence[1] - offsets[0];
                 let column = (head - heads.start) * self.d;
                 let y = y.block(rows, column..column + self.d);
-                self.head(sentence[0]..sentence[1], head, &mut scores, y);
+                self.head(sentence[0]..sentence[1], head, &mut scratch, y);
             }
         }
     }
 
     /// One sentence and one head: y `[n, d]`.
-    fn head(&self, rows: Range<usize>, head: usize, scores: &mut [f32], mut y: MatMut<f32>) {
+    fn head(&self, rows: Range<usize>, head: usize, scratch: &mut HeadScratch, mut y: MatMut<f32>) {
         let part = |i: usize, rows: Range<usize>| {
             let column = i * self.h + head * self.d;
             self.qkv.block(rows, column..column + self.d)
         };
         let (n, scale) = (rows.len(), 1.0 / (self.d as f32).sqrt());
+        let keys = scratch.keys.transposed(scale, part(1, rows.clone()));
+        let values = scratch.values.copied(part(2, rows.clone()));
         for first in (0..n).step_by(QUERIES) {
             let last = n.min(first + QUERIES);
             let q = part(0, rows.start + first..rows.start + last);
-            let mut scores = MatMut::new(scores, last - first, n);
-            product_nt(self.isa, scale, q, part(1, rows.clone()), scores.reborrow());
+            let mut scores = MatMut::new(&mut scratch.scores, last - first, n);
+            product(self.isa, q, keys, scores.reborrow());
             softmax_rows(self.isa, scores.reborrow());
             let y = y.block(first..last, 0..self.d);
-            product_nn(self.isa, scores.as_ref(), part(2, rows.clone()), y);
+            product(self.isa, scores.as_ref(), values, y);
         }
     }
 }

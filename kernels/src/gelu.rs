@@ -36,7 +36,7 @@ use crate::{Isa, MatMut, parallel};
 use crate::{
     Level,
     exp::{exp_avx2, exp_avx512},
-    lanes::{load8, load16, map8, map16},
+    lanes::{load8, load16, map_rows8, map_rows16},
     saturating::{saturating_avx2, saturating_avx512},
 };
 
@@ -90,39 +90,39 @@ const QUICK: f32 = 1.702;
 /// x = activation(x) for every element of x `[t, c]`, in place.
 pub fn activate(isa: Isa, activation: Activation, x: MatMut<f32>) {
     if activation != Activation::Linear {
-        activate_biased(isa, activation, &[], x);
+        let c = x.cols();
+        parallel::over_rows(x, c, |_, x| activate_rows(isa, activation, &[], x));
     }
 }
 
-/// x = activation(x + bias) for every row of x `[t, c]`, in place. An empty bias is zero.
-pub(crate) fn activate_biased(isa: Isa, activation: Activation, bias: &[f32], x: MatMut<f32>) {
+/// x = activation(x + bias) for every row of x, in place and on this thread: for a caller that is
+/// one of many already. An empty bias is zero.
+pub(crate) fn activate_rows(isa: Isa, activation: Activation, bias: &[f32], x: MatMut<f32>) {
     let c = x.cols();
     assert!(bias.is_empty() || bias.len() == c, "a bias of {} for {c} columns", bias.len());
-    parallel::over_rows(x, c, |_, mut x| {
-        for i in 0..x.rows() {
-            let row = x.row_mut(i);
-            match isa.level() {
-                // SAFETY: the isa proves AVX2 and FMA.
-                #[cfg(target_arch = "x86_64")]
-                Level::Avx2 => unsafe { activate_avx2(activation, bias, row) },
-                // SAFETY: the isa proves AVX-512.
-                #[cfg(target_arch = "x86_64")]
-                Level::Avx512 => unsafe { activate_avx512(activation, bias, row) },
-                _ => activate_scalar(activation, bias, row),
-            }
-        }
-    });
+    match isa.level() {
+        // SAFETY: the isa proves AVX2 and FMA.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => unsafe { activate_avx2(activation, bias, x) },
+        // SAFETY: the isa proves AVX-512.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => unsafe { activate_avx512(activation, bias, x) },
+        _ => activate_scalar(activation, bias, x),
+    }
 }
 
-fn activate_scalar(activation: Activation, bias: &[f32], x: &mut [f32]) {
-    for (x, bias) in x.iter_mut().zip(bias.iter().chain(std::iter::repeat(&0.0))) {
-        *x = activation.apply(*x + bias);
+fn activate_scalar(activation: Activation, bias: &[f32], mut x: MatMut<f32>) {
+    for i in 0..x.rows() {
+        let bias = bias.iter().chain(std::iter::repeat(&0.0));
+        for (x, bias) in x.row_mut(i).iter_mut().zip(bias) {
+            *x = activation.apply(*x + bias);
+        }
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-fn activate_avx2(activation: Activation, bias: &[f32], x: &mut [f32]) {
+fn activate_avx2(activation: Activation, bias: &[f32], x: MatMut<f32>) {
     let half = _mm256_set1_ps(0.5);
     let sigmoid = |x| {
         let e = exp_avx2(_mm256_sub_ps(_mm256_setzero_ps(), x));
@@ -135,35 +135,35 @@ fn activate_avx2(activation: Activation, bias: &[f32], x: &mut [f32]) {
     };
     let add = |i, x| _mm256_add_ps(x, load8(bias, i));
     match activation {
-        Activation::Gelu => map8(x, |i, x| {
+        Activation::Gelu => map_rows8(x, |i, x| {
             let x = add(i, x);
             let inner = _mm256_mul_ps(x, _mm256_set1_ps(FRAC_1_SQRT_2));
             gated(x, saturating_avx2(&ERF, inner))
         }),
-        Activation::GeluTanh => map8(x, |i, x| {
+        Activation::GeluTanh => map_rows8(x, |i, x| {
             let x = add(i, x);
             let cube = _mm256_mul_ps(_mm256_mul_ps(x, x), x);
             let inner = _mm256_fmadd_ps(_mm256_set1_ps(CUBIC), cube, x);
             let inner = _mm256_mul_ps(_mm256_set1_ps(SQRT_2_OVER_PI), inner);
             gated(x, saturating_avx2(&TANH, inner))
         }),
-        Activation::Relu => map8(x, |i, x| _mm256_max_ps(_mm256_setzero_ps(), add(i, x))),
-        Activation::Silu => map8(x, |i, x| {
+        Activation::Relu => map_rows8(x, |i, x| _mm256_max_ps(_mm256_setzero_ps(), add(i, x))),
+        Activation::Silu => map_rows8(x, |i, x| {
             let x = add(i, x);
             _mm256_mul_ps(x, sigmoid(x))
         }),
-        Activation::Tanh => map8(x, |i, x| saturating_avx2(&TANH, add(i, x))),
-        Activation::QuickGelu => map8(x, |i, x| {
+        Activation::Tanh => map_rows8(x, |i, x| saturating_avx2(&TANH, add(i, x))),
+        Activation::QuickGelu => map_rows8(x, |i, x| {
             let x = add(i, x);
             _mm256_mul_ps(x, sigmoid(_mm256_mul_ps(_mm256_set1_ps(QUICK), x)))
         }),
-        Activation::Linear => map8(x, add),
+        Activation::Linear => map_rows8(x, add),
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512dq")]
-fn activate_avx512(activation: Activation, bias: &[f32], x: &mut [f32]) {
+fn activate_avx512(activation: Activation, bias: &[f32], x: MatMut<f32>) {
     let half = _mm512_set1_ps(0.5);
     let sigmoid = |x| {
         let e = exp_avx512(_mm512_sub_ps(_mm512_setzero_ps(), x));
@@ -176,29 +176,29 @@ fn activate_avx512(activation: Activation, bias: &[f32], x: &mut [f32]) {
     };
     let add = |i, x| _mm512_add_ps(x, load16(bias, i));
     match activation {
-        Activation::Gelu => map16(x, |i, x| {
+        Activation::Gelu => map_rows16(x, |i, x| {
             let x = add(i, x);
             let inner = _mm512_mul_ps(x, _mm512_set1_ps(FRAC_1_SQRT_2));
             gated(x, saturating_avx512(&ERF, inner))
         }),
-        Activation::GeluTanh => map16(x, |i, x| {
+        Activation::GeluTanh => map_rows16(x, |i, x| {
             let x = add(i, x);
             let cube = _mm512_mul_ps(_mm512_mul_ps(x, x), x);
             let inner = _mm512_fmadd_ps(_mm512_set1_ps(CUBIC), cube, x);
             let inner = _mm512_mul_ps(_mm512_set1_ps(SQRT_2_OVER_PI), inner);
             gated(x, saturating_avx512(&TANH, inner))
         }),
-        Activation::Relu => map16(x, |i, x| _mm512_max_ps(_mm512_setzero_ps(), add(i, x))),
-        Activation::Silu => map16(x, |i, x| {
+        Activation::Relu => map_rows16(x, |i, x| _mm512_max_ps(_mm512_setzero_ps(), add(i, x))),
+        Activation::Silu => map_rows16(x, |i, x| {
             let x = add(i, x);
             _mm512_mul_ps(x, sigmoid(x))
         }),
-        Activation::Tanh => map16(x, |i, x| saturating_avx512(&TANH, add(i, x))),
-        Activation::QuickGelu => map16(x, |i, x| {
+        Activation::Tanh => map_rows16(x, |i, x| saturating_avx512(&TANH, add(i, x))),
+        Activation::QuickGelu => map_rows16(x, |i, x| {
             let x = add(i, x);
             _mm512_mul_ps(x, sigmoid(_mm512_mul_ps(_mm512_set1_ps(QUICK), x)))
         }),
-        Activation::Linear => map16(x, add),
+        Activation::Linear => map_rows16(x, add),
     }
 }
 

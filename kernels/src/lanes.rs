@@ -13,6 +13,8 @@
 
 use std::arch::x86_64::*;
 
+use crate::MatMut;
+
 /// Lanes `i..i + 8` of `x`, `fill` beyond its end.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
@@ -58,6 +60,15 @@ pub(crate) fn store8(x: &mut [f32], i: usize, lanes: __m256) {
 pub(crate) fn map8(x: &mut [f32], f: impl Fn(usize, __m256) -> __m256) {
     for i in (0..x.len()).step_by(8) {
         store8(x, i, f(i, load8(x, i)));
+    }
+}
+
+/// The same along every row of `x`: i counts the lanes of a row.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+pub(crate) fn map_rows8(mut x: MatMut<f32>, f: impl Fn(usize, __m256) -> __m256) {
+    for row in 0..x.rows() {
+        map8(x.row_mut(row), &f);
     }
 }
 
@@ -129,6 +140,15 @@ pub(crate) fn store16(x: &mut [f32], i: usize, lanes: __m512) {
 pub(crate) fn map16(x: &mut [f32], f: impl Fn(usize, __m512) -> __m512) {
     for i in (0..x.len()).step_by(16) {
         store16(x, i, f(i, load16(x, i)));
+    }
+}
+
+/// The same along every row of `x`: i counts the lanes of a row.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq")]
+pub(crate) fn map_rows16(mut x: MatMut<f32>, f: impl Fn(usize, __m512) -> __m512) {
+    for row in 0..x.rows() {
+        map16(x.row_mut(row), &f);
     }
 }
 

@@ -34,6 +34,7 @@ pub mod gelu;
 pub mod gemm;
 pub mod isa;
 pub mod layer_norm;
+pub mod machine;
 pub mod matrix;
 pub mod softmax;
 

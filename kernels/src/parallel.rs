@@ -14,6 +14,45 @@ pub(crate) fn worthwhile(work: usize) -> bool {
     work >= WORTH_A_FORK && rayon::current_num_threads() > 1
 }
 
+/// How many pieces to cut something into that is worth `most` of them: four for each thread, so that
+/// one that was late does not leave the others waiting.
+pub(crate) fn pieces(most: usize) -> usize {
+    match rayon::current_num_threads() {
+        1 => 1,
+        threads => most.clamp(1, 4 * threads),
+    }
+}
+
+/// Calls `f(first column, columns)` on blocks of columns that together are `y`, in at most `most`
+/// pieces that begin at multiples of `step`.
+pub(crate) fn over_cols(
+    y: MatMut<f32>,
+    step: usize,
+    most: usize,
+    f: &(impl Fn(usize, MatMut<f32>) + Sync),
+) {
+    halve_cols(0, y, step, pieces(most), f);
+}
+
+fn halve_cols(
+    first: usize,
+    y: MatMut<f32>,
+    step: usize,
+    pieces: usize,
+    f: &(impl Fn(usize, MatMut<f32>) + Sync),
+) {
+    let half = (y.cols() / 2).next_multiple_of(step);
+    if pieces < 2 || half >= y.cols() {
+        return f(first, y);
+    }
+    let (left, right) = y.split_at_col(half);
+    let (before, after) = (pieces / 2, pieces - pieces / 2);
+    rayon::join(
+        || halve_cols(first, left, step, before, f),
+        || halve_cols(first + half, right, step, after, f),
+    );
+}
+
 /// Calls `f(first row, rows)` on blocks that together are `y`: in one piece where that is
 /// small, else in pieces shared among threads. A row is `work` elementary steps.
 pub(crate) fn over_rows(y: MatMut<f32>, work: usize, f: impl Fn(usize, MatMut<f32>) + Sync) {

@@ -6,8 +6,12 @@
 
 use zhengzi_kernels::MatMut;
 
-/// Matrices begin at multiples of this many floats: one cache line.
+/// Matrices and their rows begin at multiples of this many floats: one cache line.
 const ALIGN: usize = 16;
+
+/// Rows this many floats apart, or any multiple, share few of the 64 sets of a first-level cache. A
+/// matrix product reads a dozen rows side by side, so the arena keeps such rows a line further apart.
+const UNLUCKY: usize = 256;
 
 /// Memory for the activations of one forward pass at a time.
 #[derive(Default)]
@@ -23,7 +27,7 @@ impl Arena {
 
     /// A frame with room for matrices of these shapes (rows, columns).
     pub fn frame(&mut self, shapes: &[(usize, usize)]) -> Frame<'_> {
-        let floats = shapes.iter().map(|&(rows, cols)| padded(rows * cols)).sum::<usize>() + ALIGN;
+        let floats = shapes.iter().map(|&(rows, cols)| rows * stride(cols)).sum::<usize>() + ALIGN;
         if self.buffer.len() < floats {
             // Not `resize`: nobody needs the old activations copied.
             self.buffer = Vec::new();
@@ -43,17 +47,21 @@ pub struct Frame<'a> {
 impl<'a> Frame<'a> {
     /// The next matrix. Panics if the frame was not asked for that much.
     pub fn take(&mut self, rows: usize, cols: usize) -> MatMut<'a, f32> {
-        let need = padded(rows * cols);
+        let need = rows * stride(cols);
         let rest = std::mem::take(&mut self.rest);
         assert!(rest.len() >= need, "the frame has {} floats left, not {need}", rest.len());
         let (matrix, rest) = rest.split_at_mut(need);
         self.rest = rest;
-        MatMut::new(matrix, rows, cols)
+        MatMut::with_stride(matrix, rows, cols, stride(cols))
     }
 }
 
-fn padded(floats: usize) -> usize {
-    floats.next_multiple_of(ALIGN)
+/// From one row of `cols` values to the next.
+fn stride(cols: usize) -> usize {
+    match cols.next_multiple_of(ALIGN) {
+        unlucky if unlucky % UNLUCKY == 0 => unlucky + ALIGN,
+        stride => stride,
+    }
 }
 
 #[cfg(test)]
@@ -70,6 +78,15 @@ mod tests {
             (0..2).for_each(|i| b.row_mut(i).fill(2.0));
             assert!((0..3).all(|i| a.row_mut(i).iter().all(|&x| x == 1.0)));
             assert_eq!((a.as_mut_ptr() as usize % 64, b.as_mut_ptr() as usize % 64), (0, 0));
+        }
+    }
+
+    #[test]
+    fn rows_begin_at_cache_lines_that_are_not_a_page_apart() {
+        let mut arena = Arena::new();
+        for (cols, stride) in [(0, 16), (1, 16), (64, 64), (256, 272), (768, 784), (1024, 1040)] {
+            let mut frame = arena.frame(&[(3, cols)]);
+            assert_eq!(frame.take(3, cols).row_stride(), stride);
         }
     }
 

@@ -6,7 +6,8 @@ use zhengzi_kernels::{Isa, MatMut, MatRef, gelu::Activation};
 
 use crate::{Checkpoint, CheckpointError};
 
-/// A weight W `[outputs, inputs]` with its bias `[outputs]`, as torch's `nn.Linear` stores them.
+/// A weight W `[outputs, inputs]` with its bias `[outputs]`, as torch's `nn.Linear` stores them;
+/// the weight packed as the kernels read it.
 pub struct Linear {
     weight: PackedB,
     bias: Vec<f32>,
@@ -20,14 +21,32 @@ impl Linear {
         outputs: usize,
         inputs: usize,
     ) -> Result<Linear, CheckpointError> {
-        let weight = matrix(checkpoint, &format!("{prefix}.weight"), outputs, inputs)?;
-        let bias = vector(checkpoint, &format!("{prefix}.bias"), outputs)?;
-        Ok(Linear::new(weight, bias, inputs))
+        Linear::load_joined(checkpoint, &[prefix], outputs, inputs)
     }
 
-    /// W `[bias.len(), inputs]` row-major without gaps.
-    pub fn new(weight: Shared<f32>, bias: Vec<f32>, inputs: usize) -> Linear {
-        Linear { weight: PackedB::new(weight, bias.len(), inputs), bias }
+    /// Several layers of the same input as one, their outputs side by side: `outputs` for each
+    /// prefix. One product over all of them costs less than one for each.
+    pub fn load_joined(
+        checkpoint: &Checkpoint,
+        prefixes: &[&str],
+        outputs: usize,
+        inputs: usize,
+    ) -> Result<Linear, CheckpointError> {
+        let names: Vec<String> = prefixes.iter().map(|prefix| format!("{prefix}.weight")).collect();
+        let mut bias = Vec::with_capacity(prefixes.len() * outputs);
+        let mut weights = Vec::with_capacity(prefixes.len());
+        for (prefix, name) in prefixes.iter().zip(&names) {
+            weights.push(matrix(checkpoint, name, outputs, inputs)?);
+            bias.extend(vector(checkpoint, &format!("{prefix}.bias"), outputs)?);
+        }
+        let parts: Vec<MatRef<f32>> = weights
+            .iter()
+            .map(|weight| MatRef::new((**weight).as_ref(), outputs, inputs))
+            .collect();
+        let weight = PackedB::pack(&parts);
+        // What was packed need not stay in memory as it lies in the file, too.
+        names.iter().try_for_each(|name| checkpoint.tensor(name).map(|tensor| tensor.release()))?;
+        Ok(Linear { weight, bias })
     }
 
     /// Width of y.

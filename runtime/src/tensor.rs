@@ -232,7 +232,7 @@ impl<'a> TensorView<'a> {
             values.extend_from_slice(block);
             all_finite(block)
         });
-        self.0.file.release(self.byte_range());
+        self.release();
         match finite {
             true => Ok(values),
             false => Err(self.not_finite(values.iter().position(|x| !x.is_finite()))),
@@ -249,6 +249,12 @@ impl<'a> TensorView<'a> {
             }
         }
         Ok(Arc::new(self.to_f32()?))
+    }
+
+    /// Says that its values were copied: its pages need not stay in memory, and are read again
+    /// from the file if somebody asks for them.
+    pub(crate) fn release(&self) {
+        self.0.file.release(self.byte_range());
     }
 
     /// Where the first NaN or infinity is (or an f64 beyond f32): index in row-major order.

@@ -7,12 +7,14 @@
 //! BiasResidual      (c + bias) + residual
 //! ```
 //!
-//! One pass over c, rows shared among threads. Cost: 8 bytes an element (12 with a residual):
-//! bound by memory, but for the activations (`gelu.rs`). The residual needs no vectors of
-//! ours: the compiler's keep up with memory.
+//! Done tile by tile, as soon as a tile's sums are complete and while it is in L1: no pass over
+//! memory of its own. Cost: a load and a store for each lane of c, little beside its sum; for the
+//! activations see `gelu.rs`. The residual needs no vectors of ours: the compiler's will do.
 
-use crate::gelu::{Activation, activate_biased};
-use crate::{Isa, MatMut, MatRef, parallel};
+use std::ops::Range;
+
+use crate::gelu::{Activation, activate_rows};
+use crate::{Isa, MatMut, MatRef};
 
 /// What [`gemm()`](super::gemm()) does to each row of a · Wᵀ before it returns.
 #[derive(Clone, Copy, Debug)]
@@ -27,30 +29,52 @@ pub enum Epilogue<'a> {
     BiasResidual(&'a [f32], MatRef<'a, f32>),
 }
 
-/// c = epilogue(c).
-pub(crate) fn finish(isa: Isa, epilogue: Epilogue, c: MatMut<f32>) {
-    let (m, n) = (c.rows(), c.cols());
-    if let Epilogue::Bias(bias)
-    | Epilogue::BiasActivation(bias, _)
-    | Epilogue::BiasResidual(bias, _) = epilogue
-    {
-        assert!(bias.len() == n, "a bias of {} for {n} columns", bias.len());
+impl<'a> Epilogue<'a> {
+    /// Its part for some columns of c.
+    pub(super) fn columns(&self, cols: Range<usize>) -> Epilogue<'a> {
+        match *self {
+            Epilogue::None => Epilogue::None,
+            Epilogue::Bias(bias) => Epilogue::Bias(&bias[cols]),
+            Epilogue::BiasActivation(bias, f) => Epilogue::BiasActivation(&bias[cols], f),
+            Epilogue::BiasResidual(bias, residual) => {
+                let residual = residual.block(0..residual.rows(), cols.clone());
+                Epilogue::BiasResidual(&bias[cols], residual)
+            }
+        }
     }
-    match epilogue {
-        Epilogue::None => {}
-        Epilogue::Bias(bias) => activate_biased(isa, Activation::Linear, bias, c),
-        Epilogue::BiasActivation(bias, activation) => activate_biased(isa, activation, bias, c),
-        Epilogue::BiasResidual(bias, residual) => {
+
+    /// Asserts that it fits c `[m, n]`.
+    pub(super) fn assert_fits(&self, m: usize, n: usize) {
+        match self {
+            Epilogue::None => {}
+            Epilogue::Bias(bias)
+            | Epilogue::BiasActivation(bias, _)
+            | Epilogue::BiasResidual(bias, _) => {
+                assert!(bias.len() == n, "a bias of {} for {n} columns", bias.len());
+            }
+        }
+        if let Epilogue::BiasResidual(_, residual) = self {
             assert!(residual.rows() == m, "a residual of {} rows for {m}", residual.rows());
             assert!(residual.cols() == n, "a residual of {} columns for {n}", residual.cols());
-            parallel::over_rows(c, n, |first, mut c| {
-                for i in 0..c.rows() {
-                    let parts = bias.iter().zip(residual.row(first + i));
-                    for (c, (bias, residual)) in c.row_mut(i).iter_mut().zip(parts) {
-                        *c = *c + bias + residual;
-                    }
+        }
+    }
+}
+
+/// tile = epilogue(tile), a tile that begins at a row and a column of c.
+pub(super) fn finish(isa: Isa, epilogue: Epilogue, row: usize, col: usize, mut tile: MatMut<f32>) {
+    let cols = col..col + tile.cols();
+    match epilogue {
+        Epilogue::None => {}
+        Epilogue::Bias(bias) => activate_rows(isa, Activation::Linear, &bias[cols], tile),
+        Epilogue::BiasActivation(bias, f) => activate_rows(isa, f, &bias[cols], tile),
+        Epilogue::BiasResidual(bias, residual) => {
+            let residual = residual.block(row..row + tile.rows(), cols.clone());
+            for i in 0..tile.rows() {
+                let parts = bias[cols.clone()].iter().zip(residual.row(i));
+                for (c, (bias, residual)) in tile.row_mut(i).iter_mut().zip(parts) {
+                    *c = *c + bias + residual;
                 }
-            });
+            }
         }
     }
 }

@@ -4,117 +4,107 @@
 //! cᵢⱼ = epilogue(Σₗ aᵢₗ wⱼₗ)        c = epilogue(a · Wᵀ)
 //! ```
 //!
-//! a `[m, k]`, W `[n, k]` (out × in, as PyTorch stores a Linear), c `[m, n]`. The sum over k
-//! has a fixed order that depends on k and n alone: c has the same bits for any number of
-//! threads, and row i has the same bits whatever other rows a has.
+//! a `[m, k]`, W `[n, k]` (out × in, as PyTorch stores a Linear), c `[m, n]`. Each sum is one chain
+//! of fused multiply-adds over k in order, on every level but scalar, which rounds products and
+//! sums apart. So a row of c depends on k, on W and on that row of a alone: it has the same bits for
+//! any number of threads, whatever other rows a has, and on every level with vectors.
 //!
 //! Cost: 2mnk flops over mk + nk + mn values. For m in the hundreds bound by arithmetic; for one
 //! sentence (m of 10 to 40) by reading W. All other ops together are a tenth of it.
 //!
-//! | file          | engine | used for |
-//! |---------------|--------|----------|
-//! | `scalar.rs`   | three loops | the reference: level scalar |
-//! | `portable.rs` | the `gemm` crate behind our signature | every other level |
-//! | `dot.rs`      | one dot product per output | n ≤ 64: heads of one or a few outputs |
-//! | `epilogue.rs` | what is done to c | every level |
-//!
-//! The `gemm` crate chooses its instructions itself: a forced level below the CPU's best
-//! forces everything but its inner loops.
+//! | file            | what |
+//! |-----------------|------|
+//! | `pack.rs`       | W in panels of 16 columns, the same for every level |
+//! | `tile.rs`       | what a micro-kernel is |
+//! | `scalar.rs`     | the reference, 1 × 16 |
+//! | `f32_avx2.rs`   | 6 × 16 |
+//! | `f32_avx512.rs` | 14 × 32 |
+//! | `f32_neon.rs`   | 6 × 16 |
+//! | `blocking.rs`   | the loops around them, and how threads share them |
+//! | `epilogue.rs`   | what is done to a tile of c before it leaves L1 |
 
-mod dot;
+mod blocking;
 mod epilogue;
-mod portable;
+#[cfg(target_arch = "x86_64")]
+mod f32_avx2;
+#[cfg(target_arch = "x86_64")]
+mod f32_avx512;
+#[cfg(target_arch = "aarch64")]
+mod f32_neon;
+mod pack;
 mod scalar;
+mod tile;
 
 pub use epilogue::Epilogue;
+pub use pack::PackedB;
+pub(crate) use pack::{Panels, Scratch};
 
-use crate::matrix::Shared;
-use crate::{Isa, Level, MatMut, MatRef};
+use crate::{Isa, MatMut, MatRef, parallel};
+use blocking::Product;
 
-/// A weight matrix W `[n, k]`, ready for [`gemm()`]: today a view of its rows, wherever they lie.
-#[derive(Clone)]
-pub struct PackedB {
-    weight: Shared<f32>,
-    n: usize,
-    k: usize,
+/// c `[m, n]` = epilogue(a `[m, k]` · Wᵀ), on the threads of the current pool.
+pub fn gemm(isa: Isa, a: MatRef<f32>, b: &PackedB, epilogue: Epilogue, c: MatMut<f32>) {
+    assert_fit(a, (b.n(), b.k()), &epilogue, &c);
+    Product { isa, a, b: b.panels(), epilogue }.run_shared(c);
 }
 
-impl PackedB {
-    /// W `[n, k]`, row-major without gaps. Panics if `weight` has not n · k values.
-    pub fn new(weight: Shared<f32>, n: usize, k: usize) -> PackedB {
-        let len = (*weight).as_ref().len();
-        assert!(n.checked_mul(k) == Some(len), "W of {n} × {k} over {len} values");
-        PackedB { weight, n, k }
-    }
-
-    /// Rows of W: the output width.
-    pub fn n(&self) -> usize {
-        self.n
-    }
-
-    /// Columns of W: the input width.
-    pub fn k(&self) -> usize {
-        self.k
-    }
-
-    fn rows(&self) -> MatRef<'_, f32> {
-        MatRef::new((*self.weight).as_ref(), self.n, self.k)
-    }
+/// The same, bit for bit, with W `[n, k]` as it lies: panels are made on the way and forgotten. For
+/// a matrix that is read seldom and by few rows of a, where a packed copy would cost more memory
+/// than it saves time: the vocabulary behind a generator.
+pub fn gemm_unpacked(isa: Isa, a: MatRef<f32>, w: MatRef<f32>, epilogue: Epilogue, c: MatMut<f32>) {
+    assert_fit(a, (w.rows(), w.cols()), &epilogue, &c);
+    // To pack a value costs about as much as 16 multiply-adds.
+    let work = (a.rows() + 16) * w.rows() * w.cols();
+    parallel::over_cols(c, STRIP, work / blocking::WORTH_A_FORK, &|first, mut c| {
+        let mut scratch = Scratch::default();
+        for col in (0..c.cols()).step_by(STRIP) {
+            let cols = col..c.cols().min(col + STRIP);
+            let place = first + cols.start..first + cols.end;
+            let b = scratch.transposed(1.0, w.block(place.clone(), 0..w.cols()));
+            let product = Product { isa, a, b, epilogue: epilogue.columns(place) };
+            product.run(c.block(0..a.rows(), cols));
+        }
+    });
 }
 
-/// c `[m, n]` = epilogue(a `[m, k]` · Wᵀ).
-pub fn gemm(isa: Isa, a: MatRef<f32>, b: &PackedB, epilogue: Epilogue, mut c: MatMut<f32>) {
-    assert!(a.cols() == b.k, "a of {} columns times W of {}", a.cols(), b.k);
-    assert!(c.rows() == a.rows(), "c of {} rows for a of {}", c.rows(), a.rows());
-    assert!(c.cols() == b.n, "c of {} columns for W of {} rows", c.cols(), b.n);
-    match isa.level() {
-        Level::Scalar => scalar::product_nt(1.0, a, b.rows(), c.reborrow()),
-        _ if b.n <= portable::NARROW => dot::product_nt(isa, a, b.rows(), c.reborrow()),
-        _ => portable::linear(a, b.rows(), c.reborrow()),
-    }
-    epilogue::finish(isa, epilogue, c);
-}
+/// Rows of W that [`gemm_unpacked`] packs at a time: four panels, which for k up to 4096 stay in L2.
+const STRIP: usize = 64;
 
 /// What multiplies on this level, for whoever asks what ran.
 pub fn engine(isa: Isa) -> &'static str {
-    match isa.level() {
-        Level::Scalar => "scalar",
-        Level::Neon | Level::Avx2 | Level::Avx512 => "gemm crate",
-    }
+    isa.level().name()
 }
 
-/// c `[m, n]` = scale · a `[m, k]` · bᵀ, b `[n, k]`, on this thread: queries times keys.
-pub(crate) fn product_nt(isa: Isa, scale: f32, a: MatRef<f32>, b: MatRef<f32>, c: MatMut<f32>) {
-    match isa.level() {
-        Level::Scalar => scalar::product_nt(scale, a, b, c),
-        _ => portable::product_nt(scale, a, b, c),
-    }
+/// c `[m, n]` = a `[m, k]` · b `[k, n]`, on this thread: for a caller that is one of many already.
+pub(crate) fn product(isa: Isa, a: MatRef<f32>, b: Panels, c: MatMut<f32>) {
+    assert_fit(a, (b.n(), b.k()), &Epilogue::None, &c);
+    Product { isa, a, b, epilogue: Epilogue::None }.run(c);
 }
 
-/// c `[m, n]` = a `[m, k]` · b `[k, n]`, on this thread: probabilities times values.
-pub(crate) fn product_nn(isa: Isa, a: MatRef<f32>, b: MatRef<f32>, c: MatMut<f32>) {
-    match isa.level() {
-        Level::Scalar => scalar::product_nn(a, b, c),
-        _ => portable::product_nn(a, b, c),
-    }
+fn assert_fit(a: MatRef<f32>, (n, k): (usize, usize), epilogue: &Epilogue, c: &MatMut<f32>) {
+    assert!(a.cols() == k, "a of {} columns times W of {k}", a.cols());
+    assert!(c.rows() == a.rows(), "c of {} rows for a of {}", c.rows(), a.rows());
+    assert!(c.cols() == n, "c of {} columns for W of {n} rows", c.cols());
+    epilogue.assert_fits(a.rows(), n);
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::gelu::Activation;
 
     #[test]
     fn a_small_product_comes_out_by_hand_with_each_epilogue() {
-        let weight = PackedB::new(Arc::new(vec![1.0, 0.0, 2.0, 0.0, 3.0, -1.0]), 2, 3);
+        let weight = [1.0, 0.0, 2.0, 0.0, 3.0, -1.0];
+        let weight = MatRef::new(&weight, 2, 3);
         let residual = [100.0, 200.0];
         for isa in Isa::available() {
             let run = |epilogue| {
-                let mut c = [f32::NAN; 2];
+                let (mut c, mut d) = ([f32::NAN; 2], [f32::NAN; 2]);
                 let a = MatRef::new(&[1.0, 2.0, 3.0], 1, 3);
-                gemm(isa, a, &weight, epilogue, MatMut::new(&mut c, 1, 2));
+                gemm(isa, a, &PackedB::pack(&[weight]), epilogue, MatMut::new(&mut c, 1, 2));
+                gemm_unpacked(isa, a, weight, epilogue, MatMut::new(&mut d, 1, 2));
+                assert_eq!(c, d);
                 c
             };
             let bias = &[0.5, -4.0];
@@ -127,8 +117,9 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "W of 2 × 3 over 5 values")]
-    fn a_weight_of_the_wrong_size_is_refused() {
-        PackedB::new(Arc::new(vec![0.0; 5]), 2, 3);
+    #[should_panic(expected = "a part of 2 columns beside one of 3")]
+    fn parts_of_unequal_width_are_refused() {
+        let w = [0.0; 5];
+        PackedB::pack(&[MatRef::new(&w, 1, 3), MatRef::new(&w, 1, 2)]);
     }
 }

@@ -1,28 +1,35 @@
-//! Three loops: what a matrix product means, and the level `scalar`.
+//! Plain Rust: what every other micro-kernel is compared with, and what a CPU without vectors runs.
 //!
-//! Sums run over k in order, in f32. Nobody should wait for this.
+//! One row of c, one panel: sixteen sums, each over k in order, product and sum rounded apart.
+//! Nobody should wait for this.
 
-use crate::{MatMut, MatRef};
+use super::pack::WIDTH;
+use super::tile::{Microkernel, Start, Tile, Width};
 
-/// c `[m, n]` = scale · a `[m, k]` · bᵀ, b `[n, k]`.
-pub(crate) fn product_nt(scale: f32, a: MatRef<f32>, b: MatRef<f32>, mut c: MatMut<f32>) {
-    for i in 0..c.rows() {
-        for (j, c) in c.row_mut(i).iter_mut().enumerate() {
-            let products = a.row(i).iter().zip(b.row(j)).map(|(a, b)| a * b);
-            *c = scale * products.fold(0.0, |sum, product| sum + product);
-        }
+/// 1 × 16.
+pub(super) const SCALAR: Microkernel =
+    Microkernel { widths: &[Width { panels: 1, heights: &[tile] }] };
+
+/// One row of one panel.
+///
+/// # Safety
+///
+/// `t` must describe 1 row and 1 panel as [`Tile`] says.
+unsafe fn tile(t: &Tile) {
+    // SAFETY: a row of c is 16 floats that are ours alone; a row of a holds k, a panel 16 k.
+    let (c, a, b) = unsafe {
+        (
+            &mut *t.c.cast::<[f32; WIDTH]>(),
+            std::slice::from_raw_parts(t.a, t.k),
+            std::slice::from_raw_parts(t.b.cast::<[f32; WIDTH]>(), t.k),
+        )
+    };
+    if t.start == Start::Zero {
+        *c = [0.0; WIDTH];
     }
-}
-
-/// c `[m, n]` = a `[m, k]` · b `[k, n]`.
-pub(crate) fn product_nn(a: MatRef<f32>, b: MatRef<f32>, mut c: MatMut<f32>) {
-    for i in 0..c.rows() {
-        let c = c.row_mut(i);
-        c.fill(0.0);
-        for (l, a) in a.row(i).iter().enumerate() {
-            for (c, b) in c.iter_mut().zip(b.row(l)) {
-                *c += a * b;
-            }
+    for (a, b) in a.iter().zip(b) {
+        for (c, b) in c.iter_mut().zip(b) {
+            *c += a * b;
         }
     }
 }

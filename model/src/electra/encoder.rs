@@ -24,9 +24,8 @@ pub(super) struct Encoder {
 }
 
 struct Layer {
-    query: Linear,
-    key: Linear,
-    value: Linear,
+    /// Query, key and value as one product: `[3h, h]`.
+    query_key_value: Linear,
     attention_output: Linear,
     attention_norm: LayerNorm,
     intermediate: Linear,
@@ -128,14 +127,19 @@ impl Layer {
         let linear = |name: &str, outputs: usize, inputs: usize| {
             Linear::load(checkpoint, &format!("electra.encoder.layer.{n}.{name}"), outputs, inputs)
         };
+        let query_key_value = ["query", "key", "value"]
+            .map(|part| format!("electra.encoder.layer.{n}.attention.self.{part}"));
         let norm = |name: &str| {
             let prefix = format!("electra.encoder.layer.{n}.{name}.LayerNorm");
             LayerNorm::load(checkpoint, &prefix, h, config.layer_norm_eps)
         };
         Ok(Layer {
-            query: linear("attention.self.query", h, h)?,
-            key: linear("attention.self.key", h, h)?,
-            value: linear("attention.self.value", h, h)?,
+            query_key_value: Linear::load_joined(
+                checkpoint,
+                &query_key_value.each_ref().map(String::as_str),
+                h,
+                h,
+            )?,
             attention_output: linear("attention.output.dense", h, h)?,
             attention_norm: norm("attention.output")?,
             intermediate: linear("intermediate.dense", f, h)?,
@@ -155,10 +159,7 @@ impl Layer {
         mut qkv: MatMut<f32>,
         context: MatMut<f32>,
     ) {
-        let (t, h) = (x.rows(), x.cols());
-        for (part, linear) in [&self.query, &self.key, &self.value].into_iter().enumerate() {
-            linear.forward(isa, x, qkv.block(0..t, part * h..(part + 1) * h));
-        }
+        self.query_key_value.forward(isa, x, qkv.reborrow());
         attention(isa, qkv.as_ref(), batch.offsets(), self.heads, context);
     }
 

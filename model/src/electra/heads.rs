@@ -16,7 +16,8 @@
 use std::sync::Arc;
 
 use zhengzi_kernels::gelu::Activation;
-use zhengzi_kernels::gemm::{Epilogue, PackedB, gemm};
+use zhengzi_kernels::gemm::{Epilogue, gemm_unpacked};
+use zhengzi_kernels::matrix::Shared;
 use zhengzi_kernels::{MatMut, MatRef};
 use zhengzi_runtime::{Arena, Checkpoint, Cpu, Linear, TensorView, matrix, vector};
 
@@ -176,8 +177,8 @@ pub struct Generator {
     encoder: Encoder,
     dense: Linear,
     norm: LayerNorm,
-    /// The tied word embeddings `[v, c]` as a matrix, with the head's bias `[v]`.
-    vocabulary: PackedB,
+    /// The tied word embeddings `[v, c]`, kept once, with the head's bias `[v]`.
+    vocabulary: Shared<f32>,
     bias: Vec<f32>,
     checkpoint: Arc<Checkpoint>,
     cpu: Cpu,
@@ -206,7 +207,7 @@ impl Generator {
         Ok(Generator {
             dense: Linear::load(ck, "generator_predictions.dense", c, h)?,
             norm: LayerNorm::load(ck, "generator_predictions.LayerNorm", c, config.layer_norm_eps)?,
-            vocabulary: PackedB::new(word, v, c),
+            vocabulary: word,
             bias,
             encoder,
             checkpoint,
@@ -245,8 +246,9 @@ impl Generator {
         self.dense.forward_activated(isa, x, Activation::Gelu, y.reborrow());
         self.norm.forward(isa, y.reborrow());
         let mut z = vec![0.0; m * v];
+        let word = MatRef::new((*self.vocabulary).as_ref(), v, c);
         let epilogue = Epilogue::Bias(&self.bias);
-        gemm(isa, y.as_ref(), &self.vocabulary, epilogue, MatMut::new(&mut z, m, v));
+        gemm_unpacked(isa, y.as_ref(), word, epilogue, MatMut::new(&mut z, m, v));
         z
     }
 }
