@@ -63,12 +63,12 @@ pub(crate) fn map8(x: &mut [f32], f: impl Fn(usize, __m256) -> __m256) {
     }
 }
 
-/// The same along every row of `x`: i counts the lanes of a row.
+/// x = f(x) along every row of `x`.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-pub(crate) fn map_rows8(mut x: MatMut<f32>, f: impl Fn(usize, __m256) -> __m256) {
+pub(crate) fn map_rows8(mut x: MatMut<f32>, f: impl Fn(__m256) -> __m256) {
     for row in 0..x.rows() {
-        map8(x.row_mut(row), &f);
+        map8(x.row_mut(row), |_, lanes| f(lanes));
     }
 }
 
@@ -143,12 +143,12 @@ pub(crate) fn map16(x: &mut [f32], f: impl Fn(usize, __m512) -> __m512) {
     }
 }
 
-/// The same along every row of `x`: i counts the lanes of a row.
+/// x = f(x) along every row of `x`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq")]
-pub(crate) fn map_rows16(mut x: MatMut<f32>, f: impl Fn(usize, __m512) -> __m512) {
+pub(crate) fn map_rows16(mut x: MatMut<f32>, f: impl Fn(__m512) -> __m512) {
     for row in 0..x.rows() {
-        map16(x.row_mut(row), &f);
+        map16(x.row_mut(row), |_, lanes| f(lanes));
     }
 }
 

@@ -25,8 +25,8 @@
 //! shapes, with the two numbers. Nothing here returns a `Result`.
 //!
 //! **`unsafe`** has three places: calling a function of an instruction set that an [`Isa`] proves
-//! (`match` arms), loads and stores (`lanes.rs`), rows of matrices (`matrix.rs`, and their
-//! hand-over to the `gemm` crate in `gemm/portable.rs`).
+//! (`match` arms), loads and stores (`lanes.rs`), rows and tiles of matrices (`matrix.rs`, and the
+//! micro-kernels in `gemm/`).
 
 pub mod attention;
 pub mod embedding;

@@ -2,11 +2,10 @@
 //!
 //! ```text
 //! threads      blocks of c, cut in halves along its longer side
-//! i in MC      rows of a: a block of MC × KC stays in L2
-//!  l in KC     steps of k: partial sums wait in c, exact
-//!   p          one to four panels: KC rows of them stay in L2, whichever rows of a pass by
-//!    r         tiles, as even in height as can be; each fetches its share of the next panels,
-//!              and after the last steps does the epilogue while its sums are in L1
+//! l in KC      steps of k: partial sums wait in c, exact
+//!  j in NC     columns: KC × NC of the panels stay in L2 while all rows of a pass by
+//!   i          rows of a tile: they stay in L1 while the panels pass by
+//!    p         tiles, side by side along the rows of c; the epilogue after the last steps
 //! ```
 //!
 //! Nothing here changes a bit: an element of c is one sum over k in order, whatever the blocks.
@@ -19,22 +18,24 @@
 use std::ops::Range;
 
 use super::pack::{Panels, WIDTH};
-use super::tile::{Microkernel, Start, Tile, Width, prefetch};
+use super::tile::{Microkernel, Start, Tile, Width};
 use super::{Epilogue, epilogue::finish};
 use crate::{Isa, MatMut, MatRef, parallel};
 
 /// Steps of k at a time. Most sums then never leave the registers: h is 256 or 768, and only the
-/// product behind the feed-forward is longer. Two panels of 768 rows are 96 KiB, and read from L2 at
-/// 9 bytes a cycle. Measured with 256, 384, 512, 1024 and 1536: shorter is slower where n is large,
-/// since c goes to memory and back for each block.
+/// product behind the feed-forward is longer. Half of it gains nothing.
 const KC: usize = 768;
 
-/// Rows of a at a time: with KC 768 KiB, in L2. To copy them into one piece first was tried: it
-/// gains nothing.
-const MC: usize = 256;
+/// Values of the panels that wait in L2 for the next rows: 512 KiB, half of a small L2. The other
+/// order, two panels in L1 and all rows passing by, was tried and is slower by a fifth where n
+/// is large: c is then written in short pieces all over memory.
+const IN_L2: usize = 128 << 10;
 
 /// Multiply-adds below which another thread costs more than it brings: some 10 µs of AVX-512.
 pub(super) const WORTH_A_FORK: usize = 1 << 20;
+
+/// Columns of the widest tile of any kernel.
+const WIDEST: usize = 4 * WIDTH;
 
 /// The largest tile, in floats.
 const LARGEST_TILE: usize = 14 * 2 * WIDTH;
@@ -63,9 +64,9 @@ impl Product<'_> {
     /// The block `c` that begins at a row and a panel, in about so many pieces.
     fn share(&self, row: usize, panel: usize, pieces: usize, c: MatMut<f32>) {
         let (tall, panels) = (Microkernel::of(self.isa).rows(), c.cols().div_ceil(WIDTH));
-        // Whole tiles on either side; four panels are the widest.
+        // Whole tiles on either side.
         let upper = (c.rows() / 2).next_multiple_of(tall);
-        let left = (panels / 2).next_multiple_of(4);
+        let left = (panels / 2).next_multiple_of(WIDEST / WIDTH);
         let (by_rows, by_panels) = (upper < c.rows(), left < panels);
         if pieces < 2 || !(by_rows || by_panels) {
             return self.block(row, panel, c);
@@ -90,44 +91,32 @@ impl Product<'_> {
         if c.rows() == 0 || c.cols() == 0 {
             return;
         }
-        let (k, cols) = (self.b.k(), 0..c.cols());
-        // A block of a single tile in height uses each panel once: nothing is gained by keeping it.
-        let kc = if c.rows() <= Microkernel::of(self.isa).rows() { k } else { KC };
-        for rows in even(c.rows(), MC) {
-            for steps in even(k, kc) {
-                let c = c.block(rows.clone(), cols.clone());
-                self.strips(row + rows.start, panel, steps, c);
+        let kernel = Microkernel::of(self.isa);
+        // Rows of a single tile use each panel once: nothing is gained by keeping it.
+        let kc = if c.rows() <= kernel.rows() { self.b.k() } else { KC };
+        for steps in even(self.b.k(), kc) {
+            let nc = (IN_L2 / steps.len().max(1)).next_multiple_of(WIDEST);
+            for first in (0..c.cols()).step_by(nc) {
+                let cols = first..c.cols().min(first + nc);
+                for rows in even(c.rows(), kernel.rows()) {
+                    let c = c.block(rows.clone(), cols.clone());
+                    self.tiles(row + rows.start, panel + first / WIDTH, steps.clone(), c);
+                }
             }
         }
     }
 
-    /// c (+)= rows of a · panels, over some steps of k.
-    fn strips(&self, row: usize, panel: usize, steps: Range<usize>, mut c: MatMut<f32>) {
-        let kernel = Microkernel::of(self.isa);
-        let tallest = c.rows().div_ceil(c.rows().div_ceil(kernel.rows()));
-        let panels = c.cols().div_ceil(WIDTH);
+    /// c, the height of a tile, as tiles side by side: the widest that there are for its height
+    /// first, then narrower ones for what remains.
+    fn tiles(&self, row: usize, panel: usize, steps: Range<usize>, mut c: MatMut<f32>) {
+        let (rows, panels) = (c.rows(), c.cols().div_ceil(WIDTH));
+        let widths = Microkernel::of(self.isa).widths.iter();
         let mut p = 0;
-        for width in kernel.widths.iter().filter(|width| width.heights.len() >= tallest) {
+        for width in widths.filter(|width| width.heights.len() >= rows) {
             while p + width.panels <= panels {
                 let cols = p * WIDTH..c.cols().min((p + width.panels) * WIDTH);
-                let next = panel + p + width.panels..panel + panels.min(p + 2 * width.panels);
-                for rows in even(c.rows(), kernel.rows()) {
-                    let share = |r| steps.start + r * steps.len() / c.rows();
-                    self.fetch(next.clone(), share(rows.start)..share(rows.end));
-                    let c = c.block(rows.clone(), cols.clone());
-                    self.tile(width, row + rows.start, panel + p, steps.clone(), c);
-                }
+                self.tile(width, row, panel + p, steps.clone(), c.block(0..rows, cols));
                 p += width.panels;
-            }
-        }
-    }
-
-    /// Asks for some steps of panels that come next. They lie in L3 or in memory: 32 rows
-    /// of a are a matter of microseconds, in which the fetched lines arrive unnoticed.
-    fn fetch(&self, panels: Range<usize>, steps: Range<usize>) {
-        for panel in panels {
-            for line in self.b.rows(panel, steps.start).chunks(WIDTH).take(steps.len()) {
-                prefetch(line);
             }
         }
     }
@@ -146,6 +135,8 @@ impl Product<'_> {
         let b = self.b.rows(panel, steps.start);
         let reach = WIDTH * ((width.panels - 1) * k + steps.len());
         assert!(b.len() >= reach, "{reach} floats of panels in {}", b.len());
+        let cols = width.panels * WIDTH;
+        let bias = self.epilogue.bias().map(|bias| &bias[panel * WIDTH..][..c.cols()]);
         let mut tile = Tile {
             k: steps.len(),
             a: a.as_ptr(),
@@ -154,23 +145,30 @@ impl Product<'_> {
             panel_stride: WIDTH * k,
             c: c.as_mut_ptr(),
             c_stride: c.row_stride(),
-            start: if steps.start == 0 { Start::Zero } else { Start::Resume },
+            start: match bias {
+                _ if steps.start > 0 => Start::Resume,
+                Some(bias) => Start::Row(bias.as_ptr()),
+                None => Start::Zero,
+            },
         };
         let run = width.heights[rows - 1];
-        let cols = width.panels * WIDTH;
         if c.cols() == cols {
             // SAFETY: the isa of this product chose the kernel. a is a block of `rows` rows and k
             // steps, b was seen to reach to its last panel's last step, c is a block of the tile's
-            // rows and columns, borrowed alone.
+            // rows and columns, borrowed alone, and the bias as wide.
             unsafe { run(&tile) };
         } else {
             // The last panel is wider than c: the tile goes by way of memory of its own.
             let mut whole = [0.0; LARGEST_TILE];
             let whole = &mut whole[..rows * cols];
             for (i, whole) in whole.chunks_exact_mut(cols).enumerate() {
-                whole[..c.cols()].copy_from_slice(c.row_mut(i));
+                match tile.start {
+                    Start::Zero => {}
+                    Start::Row(_) => whole[..c.cols()].copy_from_slice(bias.unwrap_or_default()),
+                    Start::Resume => whole[..c.cols()].copy_from_slice(c.row_mut(i)),
+                }
             }
-            (tile.c, tile.c_stride) = (whole.as_mut_ptr(), cols);
+            (tile.c, tile.c_stride, tile.start) = (whole.as_mut_ptr(), cols, Start::Resume);
             // SAFETY: as above, but c is this whole tile.
             unsafe { run(&tile) };
             for (i, whole) in whole.chunks_exact(cols).enumerate() {
@@ -212,6 +210,7 @@ mod tests {
         for isa in Isa::available() {
             for width in Microkernel::of(isa).widths {
                 assert!(width.heights.len() * width.panels * WIDTH <= LARGEST_TILE);
+                assert!(width.panels * WIDTH <= WIDEST);
             }
         }
     }

@@ -7,14 +7,18 @@
 //! BiasResidual      (c + bias) + residual
 //! ```
 //!
-//! Done tile by tile, as soon as a tile's sums are complete and while it is in L1: no pass over
-//! memory of its own. Cost: a load and a store for each lane of c, little beside its sum; for the
-//! activations see `gelu.rs`. The residual needs no vectors of ours: the compiler's will do.
+//! The sums begin with the bias, which costs nothing. The rest is done tile by tile, as soon as a
+//! tile's sums are complete and while it is in L1: no pass over memory of its own. Cost: a load
+//! and a store for each lane of c, little beside its sum; for the activations see `gelu.rs`.
 
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::*;
 use std::ops::Range;
 
 use crate::gelu::{Activation, activate_rows};
 use crate::{Isa, MatMut, MatRef};
+#[cfg(target_arch = "x86_64")]
+use crate::{Level, lanes::*};
 
 /// What [`gemm()`](super::gemm()) does to each row of a · Wᵀ before it returns.
 #[derive(Clone, Copy, Debug)]
@@ -43,15 +47,20 @@ impl<'a> Epilogue<'a> {
         }
     }
 
-    /// Asserts that it fits c `[m, n]`.
-    pub(super) fn assert_fits(&self, m: usize, n: usize) {
-        match self {
-            Epilogue::None => {}
+    /// What every sum begins with.
+    pub(super) fn bias(&self) -> Option<&'a [f32]> {
+        match *self {
+            Epilogue::None => None,
             Epilogue::Bias(bias)
             | Epilogue::BiasActivation(bias, _)
-            | Epilogue::BiasResidual(bias, _) => {
-                assert!(bias.len() == n, "a bias of {} for {n} columns", bias.len());
-            }
+            | Epilogue::BiasResidual(bias, _) => Some(bias),
+        }
+    }
+
+    /// Asserts that it fits c `[m, n]`.
+    pub(super) fn assert_fits(&self, m: usize, n: usize) {
+        if let Some(bias) = self.bias() {
+            assert!(bias.len() == n, "a bias of {} for {n} columns", bias.len());
         }
         if let Epilogue::BiasResidual(_, residual) = self {
             assert!(residual.rows() == m, "a residual of {} rows for {m}", residual.rows());
@@ -60,21 +69,49 @@ impl<'a> Epilogue<'a> {
     }
 }
 
-/// tile = epilogue(tile), a tile that begins at a row and a column of c.
-pub(super) fn finish(isa: Isa, epilogue: Epilogue, row: usize, col: usize, mut tile: MatMut<f32>) {
-    let cols = col..col + tile.cols();
+/// What is left to do for a tile that begins at a row and a column of c, its sums complete.
+pub(super) fn finish(isa: Isa, epilogue: Epilogue, row: usize, col: usize, tile: MatMut<f32>) {
     match epilogue {
-        Epilogue::None => {}
-        Epilogue::Bias(bias) => activate_rows(isa, Activation::Linear, &bias[cols], tile),
-        Epilogue::BiasActivation(bias, f) => activate_rows(isa, f, &bias[cols], tile),
-        Epilogue::BiasResidual(bias, residual) => {
-            let residual = residual.block(row..row + tile.rows(), cols.clone());
-            for i in 0..tile.rows() {
-                let parts = bias[cols.clone()].iter().zip(residual.row(i));
-                for (c, (bias, residual)) in tile.row_mut(i).iter_mut().zip(parts) {
-                    *c = *c + bias + residual;
-                }
+        Epilogue::None | Epilogue::Bias(_) => {}
+        Epilogue::BiasActivation(_, Activation::Linear) => {}
+        Epilogue::BiasActivation(_, f) => activate_rows(isa, f, tile),
+        Epilogue::BiasResidual(_, residual) => {
+            let residual = residual.block(row..row + tile.rows(), col..col + tile.cols());
+            match isa.level() {
+                // SAFETY: the isa proves AVX2 and FMA.
+                #[cfg(target_arch = "x86_64")]
+                Level::Avx2 => unsafe { add_avx2(residual, tile) },
+                // SAFETY: the isa proves AVX-512.
+                #[cfg(target_arch = "x86_64")]
+                Level::Avx512 => unsafe { add_avx512(residual, tile) },
+                _ => add_scalar(residual, tile),
             }
         }
+    }
+}
+
+fn add_scalar(residual: MatRef<f32>, mut tile: MatMut<f32>) {
+    for i in 0..tile.rows() {
+        for (c, residual) in tile.row_mut(i).iter_mut().zip(residual.row(i)) {
+            *c += residual;
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn add_avx2(residual: MatRef<f32>, mut tile: MatMut<f32>) {
+    for i in 0..tile.rows() {
+        let residual = residual.row(i);
+        map8(tile.row_mut(i), |j, c| _mm256_add_ps(c, load8(residual, j)));
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512dq")]
+fn add_avx512(residual: MatRef<f32>, mut tile: MatMut<f32>) {
+    for i in 0..tile.rows() {
+        let residual = residual.row(i);
+        map16(tile.row_mut(i), |j, c| _mm512_add_ps(c, load16(residual, j)));
     }
 }

@@ -46,15 +46,17 @@ const UNROLL: usize = 4;
 unsafe fn tile<const ROWS: usize, const PANELS: usize>(t: &Tile) {
     let mut c = [[[_mm256_setzero_ps(); 2]; PANELS]; ROWS];
     // SAFETY: every pointer below stays in the rows and panels that the caller answers for: rows
-    // i < ROWS, panels p < PANELS, steps l < k, halves h < 2 of a panel's 16 columns.
+    // i < ROWS, panels p < PANELS, steps l < k, halves h < 2 PANELS of the panels' columns.
     unsafe {
-        let place = |i, p, h| t.c.add(i * t.c_stride + p * WIDTH + h * LANES);
-        if t.start == Start::Resume {
+        let start = match t.start {
+            Start::Zero => None,
+            Start::Row(row) => Some((row, 0)),
+            Start::Resume => Some((t.c.cast_const(), t.c_stride)),
+        };
+        if let Some((start, stride)) = start {
             for (i, c) in c.iter_mut().enumerate() {
-                for (p, c) in c.iter_mut().enumerate() {
-                    for (h, c) in c.iter_mut().enumerate() {
-                        *c = _mm256_loadu_ps(place(i, p, h));
-                    }
+                for (h, c) in c.as_flattened_mut().iter_mut().enumerate() {
+                    *c = _mm256_loadu_ps(start.add(i * stride + h * LANES));
                 }
             }
         }
@@ -69,10 +71,8 @@ unsafe fn tile<const ROWS: usize, const PANELS: usize>(t: &Tile) {
             step(&mut c, a.add(l), t.a_stride, b.add(l * WIDTH), t.panel_stride);
         }
         for (i, c) in c.iter().enumerate() {
-            for (p, c) in c.iter().enumerate() {
-                for (h, &c) in c.iter().enumerate() {
-                    _mm256_storeu_ps(place(i, p, h), c);
-                }
+            for (h, &c) in c.as_flattened().iter().enumerate() {
+                _mm256_storeu_ps(t.c.add(i * t.c_stride + h * LANES), c);
             }
         }
     }

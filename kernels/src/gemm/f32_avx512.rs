@@ -71,10 +71,15 @@ unsafe fn tile<const ROWS: usize, const PANELS: usize>(t: &Tile) {
     // SAFETY: every pointer below stays in the rows and panels that the caller answers for: rows
     // i < ROWS, panels p < PANELS, steps l < k.
     unsafe {
-        if t.start == Start::Resume {
+        let start = match t.start {
+            Start::Zero => None,
+            Start::Row(row) => Some((row, 0)),
+            Start::Resume => Some((t.c.cast_const(), t.c_stride)),
+        };
+        if let Some((start, stride)) = start {
             for (i, c) in c.iter_mut().enumerate() {
                 for (p, c) in c.iter_mut().enumerate() {
-                    *c = _mm512_loadu_ps(t.c.add(i * t.c_stride + p * WIDTH));
+                    *c = _mm512_loadu_ps(start.add(i * stride + p * WIDTH));
                 }
             }
         }

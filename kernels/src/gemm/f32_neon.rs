@@ -46,15 +46,17 @@ pub(super) const NEON: Microkernel = Microkernel {
 unsafe fn tile<const ROWS: usize, const PANELS: usize>(t: &Tile) {
     let mut c = [[[vdupq_n_f32(0.0); QUARTERS]; PANELS]; ROWS];
     // SAFETY: every pointer below stays in the rows and panels that the caller answers for: rows
-    // i < ROWS, panels p < PANELS, steps l < k, quarters q < 4 of a panel's 16 columns.
+    // i < ROWS, panels p < PANELS, steps l < k, quarters q < 4 PANELS of the panels' columns.
     unsafe {
-        let place = |i, p, q| t.c.add(i * t.c_stride + p * WIDTH + q * LANES);
-        if t.start == Start::Resume {
+        let start = match t.start {
+            Start::Zero => None,
+            Start::Row(row) => Some((row, 0)),
+            Start::Resume => Some((t.c.cast_const(), t.c_stride)),
+        };
+        if let Some((start, stride)) = start {
             for (i, c) in c.iter_mut().enumerate() {
-                for (p, c) in c.iter_mut().enumerate() {
-                    for (q, c) in c.iter_mut().enumerate() {
-                        *c = vld1q_f32(place(i, p, q));
-                    }
+                for (q, c) in c.as_flattened_mut().iter_mut().enumerate() {
+                    *c = vld1q_f32(start.add(i * stride + q * LANES));
                 }
             }
         }
@@ -73,10 +75,8 @@ unsafe fn tile<const ROWS: usize, const PANELS: usize>(t: &Tile) {
             }
         }
         for (i, c) in c.iter().enumerate() {
-            for (p, c) in c.iter().enumerate() {
-                for (q, &c) in c.iter().enumerate() {
-                    vst1q_f32(place(i, p, q), c);
-                }
+            for (q, &c) in c.as_flattened().iter().enumerate() {
+                vst1q_f32(t.c.add(i * t.c_stride + q * LANES), c);
             }
         }
     }

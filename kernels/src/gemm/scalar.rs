@@ -24,8 +24,11 @@ unsafe fn tile(t: &Tile) {
             std::slice::from_raw_parts(t.b.cast::<[f32; WIDTH]>(), t.k),
         )
     };
-    if t.start == Start::Zero {
-        *c = [0.0; WIDTH];
+    match t.start {
+        Start::Zero => *c = [0.0; WIDTH],
+        // SAFETY: such a row holds 16 floats for the one panel.
+        Start::Row(row) => *c = unsafe { *row.cast::<[f32; WIDTH]>() },
+        Start::Resume => {}
     }
     for (a, b) in a.iter().zip(b) {
         for (c, b) in c.iter_mut().zip(b) {

@@ -1,7 +1,7 @@
 //! What a micro-kernel is: data, one for each instruction set.
 //!
 //! ```text
-//! c [rows, 16 panels]  =  (c or 0)  +  a [rows, k] · b [k, 16 panels]
+//! c [rows, 16 panels]  =  (0, bias or c)  +  a [rows, k] · b [k, 16 panels]
 //! ```
 //!
 //! A tile of c stays in registers while k runs: each step loads one row of the panels and `rows`
@@ -42,16 +42,18 @@ pub(super) struct Tile {
     /// Row i: 16 · panels floats to write, ours alone, at `c + i · c_stride`.
     pub(super) c: *mut f32,
     pub(super) c_stride: usize,
-    /// What the sum begins with. Resumed sums are exact: they were stored as they stood in registers.
+    /// What the sums begin with.
     pub(super) start: Start,
 }
 
 /// What a tile's sums begin with.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 pub(super) enum Start {
     /// Nothing.
     Zero,
-    /// What c holds: the sum over earlier blocks of k.
+    /// The same row under every row: 16 · panels floats to read. A bias costs nothing here.
+    Row(*const f32),
+    /// What c holds: the sum over earlier blocks of k, exact, as it stood in registers.
     Resume,
 }
 
@@ -73,17 +75,4 @@ impl Microkernel {
     pub(super) fn rows(&self) -> usize {
         self.widths.last().map_or(0, |width| width.heights.len())
     }
-}
-
-/// Asks for a cache line to be in L2 soon; does nothing on a CPU whose hint has no stable name in Rust.
-#[inline]
-pub(super) fn prefetch(line: &[f32]) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a hint reads nothing, and SSE is part of x86-64.
-    unsafe {
-        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = line;
 }

@@ -111,6 +111,15 @@ impl Discriminator {
         config: &Config,
         cpu: &Cpu,
     ) -> Result<Discriminator, Error> {
+        // Inside the pool: weights are packed by all of its threads.
+        cpu.run(|| Discriminator::load_here(checkpoint, config, cpu))
+    }
+
+    fn load_here(
+        checkpoint: Arc<Checkpoint>,
+        config: &Config,
+        cpu: &Cpu,
+    ) -> Result<Discriminator, Error> {
         let h = config.hidden_size;
         let ck = &*checkpoint;
         let head = match Kind::of(ck) {
@@ -187,6 +196,14 @@ pub struct Generator {
 impl Generator {
     /// A pre-trained generator.
     pub fn load(
+        checkpoint: Arc<Checkpoint>,
+        config: &Config,
+        cpu: &Cpu,
+    ) -> Result<Generator, Error> {
+        cpu.run(|| Generator::load_here(checkpoint, config, cpu))
+    }
+
+    fn load_here(
         checkpoint: Arc<Checkpoint>,
         config: &Config,
         cpu: &Cpu,
