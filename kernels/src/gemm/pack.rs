@@ -119,8 +119,13 @@ impl Scratch {
         let (n, k) = (b.cols(), b.rows());
         let panels = self.room(n, k);
         for l in 0..k {
-            for (p, values) in b.row(l).chunks(WIDTH).enumerate() {
-                panels[WIDTH * (p * k + l)..][..values.len()].copy_from_slice(values);
+            let (whole, rest) = b.row(l).as_chunks::<WIDTH>();
+            let (lines, _) = panels.as_chunks_mut::<WIDTH>();
+            for (p, values) in whole.iter().enumerate() {
+                lines[p * k + l] = *values;
+            }
+            if !rest.is_empty() {
+                lines[whole.len() * k + l][..rest.len()].copy_from_slice(rest);
             }
         }
         Panels::new(panels, n, k)
