@@ -1,0 +1,156 @@
+//! One matrix product, C = A · Wᵀ, on a ladder: each rung a file, one idea more than the rung below.
+//!
+//! ```text
+//! cargo run --release -p zhengzi-kernels --example gemm_ladder -- [RUNG…] [--shape MxNxK] [--threads N] [--rounds N]
+//! ```
+//!
+//! Read the files in order, `ladder.rs` first; `just asm rung6_avx512::tile` shows what the compiler
+//! made of one. Every rung is verified (`verify.rs`) and then timed in turns with the others, so
+//! that a busy neighbour slows all of them; the table holds medians over the rounds.
+//! `docs/gemm-ladder.md` discusses it.
+
+#![allow(clippy::needless_range_loop)] // tiles read best by the indices of the formula
+
+mod arguments;
+mod ladder;
+mod peak;
+mod verify;
+
+#[cfg(target_arch = "x86_64")]
+mod amx;
+mod rung0_naive;
+#[cfg(target_arch = "x86_64")]
+mod rung10_amx_int8;
+mod rung1_dot;
+mod rung2_register_tile;
+#[cfg(target_arch = "x86_64")]
+mod rung3_avx2;
+#[cfg(target_arch = "x86_64")]
+mod rung4_panels;
+#[cfg(target_arch = "x86_64")]
+mod rung5_blocking;
+#[cfg(target_arch = "x86_64")]
+mod rung6_avx512;
+#[cfg(target_arch = "x86_64")]
+mod rung7_threads;
+#[cfg(target_arch = "x86_64")]
+mod rung8_amx_bf16;
+#[cfg(target_arch = "x86_64")]
+mod rung9_vnni_int8;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use arguments::Arguments;
+use ladder::{Product, Rung, Shape, rungs};
+use peak::Peak;
+use verify::{AWKWARD, Truth};
+
+/// A rung at work: its product, and one rate per round.
+struct Climber {
+    rung: Rung,
+    product: Product,
+    threads: usize,
+    error: f64,
+    rates: Vec<f64>,
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse(std::env::args().skip(1)).and_then(climb) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("gemm_ladder: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn climb(Arguments { rungs: chosen, shape, threads, rounds }: Arguments) -> Result<(), String> {
+    let mut climbers = Vec::new();
+    let (integers, reals) = (Truth::integers(shape), Truth::reals(shape));
+    for (_, rung) in rungs().into_iter().enumerate().filter(|(at, _)| chosen.contains(at)) {
+        let threads = if rung.threaded { threads } else { 1 };
+        match (rung.prepare)(&reals.w, shape, threads) {
+            Err(absent) => println!("{}: skipped: {absent}", rung.name),
+            Ok(product) => {
+                for shape in AWKWARD {
+                    Truth::integers(shape).check(&rung, threads)?;
+                    Truth::reals(shape).check(&rung, threads)?;
+                }
+                integers.check(&rung, threads)?;
+                let error = reals.check(&rung, threads)?;
+                climbers.push(Climber { rung, product, threads, error, rates: Vec::new() });
+            }
+        }
+    }
+    let mut peaks: Vec<(Peak, usize, Vec<f64>)> = Vec::new();
+    for climber in &climbers {
+        let (peak, threads) = (climber.rung.peak, climber.threads);
+        if !peaks.iter().any(|known| (known.0, known.1) == (peak, threads)) {
+            peaks.push((peak, threads, Vec::new()));
+        }
+    }
+    let mut c = vec![0.0; shape.m * shape.n];
+    for _ in 0..rounds {
+        for (peak, threads, rates) in &mut peaks {
+            rates.extend(peak.measure(*threads));
+        }
+        for climber in &mut climbers {
+            climber.rates.push(rate(&climber.product, &reals, &mut c));
+        }
+    }
+    print_table(shape, rounds, &climbers, &peaks);
+    Ok(())
+}
+
+/// Flops per second over at least 50 ms.
+fn rate(product: &Product, truth: &Truth, c: &mut [f32]) -> f64 {
+    let start = Instant::now();
+    for times in 1.. {
+        product(&truth.a, c);
+        let seconds = start.elapsed().as_secs_f64();
+        if seconds > 0.05 {
+            return truth.shape.flops() * f64::from(times) / seconds;
+        }
+    }
+    unreachable!("time passes")
+}
+
+fn print_table(
+    shape: Shape,
+    rounds: usize,
+    climbers: &[Climber],
+    peaks: &[(Peak, usize, Vec<f64>)],
+) {
+    let Shape { m, n, k } = shape;
+    println!("\nM×N×K = {m}×{n}×{k}, medians of {rounds} rounds in turns\n");
+    println!("| rung | idea | threads | GFLOP/s | × below | share of peak | error (rms) |");
+    println!("|---|---|--:|--:|--:|--:|--:|");
+    let mut below = None;
+    for Climber { rung, threads, error, rates, .. } in climbers {
+        let rate = median(rates);
+        let peak = peaks.iter().find(|peak| (peak.0, peak.1) == (rung.peak, *threads));
+        let share = match peak.map(|peak| &peak.2) {
+            Some(peak) if !peak.is_empty() => {
+                format!("{:.0} % of {}", 100.0 * rate / median(peak), rung.peak.name())
+            }
+            _ => "not known".to_owned(),
+        };
+        let gain = below.map_or(String::new(), |below| format!("{:.2}", rate / below));
+        let (name, idea, rate_g) = (rung.name, rung.idea, rate / 1e9);
+        println!(
+            "| `{name}` | {idea} | {threads} | {rate_g:.1} | {gain} | {share} | {error:.0e} |"
+        );
+        below = Some(rate);
+    }
+    println!("\n| peak, registers only | threads | Gop/s |\n|---|--:|--:|");
+    for (peak, threads, rates) in peaks.iter().filter(|peak| !peak.2.is_empty()) {
+        println!("| {} | {threads} | {:.0} |", peak.name(), median(rates) / 1e9);
+    }
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
