@@ -43,3 +43,12 @@ deb:
 # A container image that holds nothing but zhengzi (`just container docker` has docker build it).
 container ENGINE="podman":
     {{ENGINE}} build -t zhengzi -f packaging/Containerfile .
+
+# The study ladder: one matrix product from three loops to AMX, verified and timed (docs/gemm-ladder.md).
+ladder *ARGUMENTS:
+    cargo run --release -p zhengzi-kernels --example gemm_ladder -- {{ARGUMENTS}}
+
+# The inner loops of a rung as machine code, e.g. `just asm rung6_avx512::multiply` (needs binutils).
+asm KERNEL:
+    cargo build --quiet --release -p zhengzi-kernels --example gemm_ladder
+    objdump -d -C -M intel --no-show-raw-insn target/release/examples/gemm_ladder | awk -v kernel='{{KERNEL}}' -f kernels/examples/gemm_ladder/loops.awk

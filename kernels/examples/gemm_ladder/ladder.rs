@@ -42,11 +42,12 @@ pub struct Rung {
     pub prepare: fn(&[f32], Shape, usize) -> Result<Product, &'static str>,
 }
 
-/// From the ground up. Rungs above the second are written for x86-64.
+/// From the ground up. Those that name instructions are written for x86-64.
 pub fn rungs() -> Vec<Rung> {
     vec![
         crate::rung0_naive::RUNG,
         crate::rung1_dot::RUNG,
+        #[cfg(target_arch = "x86_64")]
         crate::rung2_register_tile::RUNG,
         #[cfg(target_arch = "x86_64")]
         crate::rung3_avx2::RUNG,

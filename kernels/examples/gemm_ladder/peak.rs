@@ -28,14 +28,14 @@ impl Peak {
         }
     }
 
-    /// Operations per second of `threads` threads together over some 20 ms, or `None` where the CPU
+    /// Operations per second of `threads` threads together over some 5 ms, or `None` where the CPU
     /// has no such instructions.
     pub fn measure(self, threads: usize) -> Option<f64> {
         let run = self.find()?;
         run(1 << 12); // the clock of wide vectors needs a moment
         let start = Instant::now();
         run(1 << 14);
-        let times = (0.02 / start.elapsed().as_secs_f64() * f64::from(1 << 14)) as u64;
+        let times = (0.005 / start.elapsed().as_secs_f64() * f64::from(1 << 14)) as u64;
         let (together, start) = (Barrier::new(threads), Instant::now());
         let spans: Vec<_> = thread::scope(|scope| {
             let spawn = |_| {

@@ -40,24 +40,19 @@ fn prepare(w: &[f32], shape: Shape, threads: usize) -> Result<Product, &'static 
     let tiles = k.div_ceil(DEPTH);
     let scales: Vec<_> = (0..n).map(|j| Scale::of(&w[j * k..][..k])).collect();
     let lines = pack(shape, tiles * 16, |j, l| scales[j].quantise(w[j * k + l]));
+    let steps: Vec<_> = scales.iter().map(|scale| scale.step).collect();
     Ok(Box::new(move |a, c| {
         c.fill(0.0);
         let (a, w) = (MatRef::new(a, m, k), lines.as_chunks::<16>().0);
         over_rectangles(MatMut::new(c, m, n), threads, (32, 32), |rows, columns, c| {
             let w = &w[columns.start / WIDTH * tiles..columns.end.div_ceil(WIDTH) * tiles];
-            multiply(amx, a.block(rows, 0..k), w, &scales[columns], c);
+            multiply(amx, a.block(rows, 0..k), w, &steps[columns], c);
         });
     }))
 }
 
 /// c += a · wᵀ for the panels `w`, each ⌈k/64⌉ tiles deep.
-fn multiply(
-    amx: Amx,
-    a: MatRef<f32>,
-    w: &[Tile<i8, 64>],
-    column_scales: &[Scale],
-    mut c: MatMut<f32>,
-) {
+fn multiply(amx: Amx, a: MatRef<f32>, w: &[Tile<i8, 64>], steps: &[f32], mut c: MatMut<f32>) {
     let registers = amx.configure();
     let (m, n, k) = (a.rows(), c.cols(), a.cols());
     let tiles = k.div_ceil(DEPTH);
@@ -78,7 +73,7 @@ fn multiply(
                 for (r, a) in block.chunks_exact(2 * depth.len()).enumerate() {
                     let mut sums = [[0; 32]; 32];
                     registers.multiply_int8(a.split_at(depth.len()).into(), w, &mut sums);
-                    add_scaled(&sums, r * 32, scales, &column_scales[columns.clone()], &mut c);
+                    add_scaled(&sums, r * 32, scales, &steps[columns.clone()], &mut c);
                 }
             }
         }

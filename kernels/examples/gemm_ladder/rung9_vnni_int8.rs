@@ -30,9 +30,9 @@ pub const RUNG: Rung = Rung {
     prepare,
 };
 
-/// Lines of a block of depth: 1,024 deep, 32 kB for two panels, as in every rung since 6.
+/// Lines of a block: 1,024 deep, 32 kB for two panels.
 const KC: usize = 256;
-/// Tiles of rows in a block: 252 kB.
+/// Tiles of rows in a block: 258 kB.
 const MC: usize = 18;
 
 /// A row's scale, and the factor that takes its values to -127..=127.
@@ -44,12 +44,16 @@ pub struct Scale {
 
 impl Scale {
     pub fn of(row: &[f32]) -> Scale {
-        let max = row.iter().fold(0.0f32, |max, x| max.max(x.abs()));
+        // Bits of floats without sign are ordered as integers are, of which any number compare at once.
+        let max = row.iter().fold(0, |max, x| max.max((x.to_bits() & 0x7fff_ffff) as i32));
+        let max = f32::from_bits(max as u32);
         Scale { step: max / 127.0, inverse: if max > 0.0 { 127.0 / max } else { 0.0 } }
     }
 
+    /// The nearest integer, ties to even: adding 1.5 · 2²³ leaves no bit for a fraction, and the
+    /// integer, in two's complement, in the lowest bits.
     pub fn quantise(self, x: f32) -> i8 {
-        (x * self.inverse).round_ties_even() as i8 // saturates, should 127 · (1 + ε) come out
+        (x * self.inverse + 12_582_912.0).to_bits() as i8
     }
 }
 
@@ -57,7 +61,8 @@ impl Scale {
 struct Weights {
     lines: usize,
     panels: Vec<Line<i8, 64>>,
-    scales: Vec<Scale>,
+    /// The step of each column.
+    steps: Vec<f32>,
     /// -128 Σ p for each column of each panel's blocks of depth: `[⌈n/16⌉][⌈lines/KC⌉]`.
     corrections: Vec<Line<i32, 16>>,
 }
@@ -77,7 +82,8 @@ fn prepare(w: &[f32], shape: Shape, threads: usize) -> Result<Product, &'static 
     };
     let corrections =
         panels.chunks(lines.max(1)).flat_map(|panel| panel.chunks(KC).map(sum)).collect();
-    let w = Weights { lines, panels, scales, corrections };
+    let steps = scales.iter().map(|scale| scale.step).collect();
+    let w = Weights { lines, panels, steps, corrections };
     Ok(Box::new(move |a, c| {
         c.fill(0.0);
         let a = MatRef::new(a, m, k);
@@ -89,11 +95,11 @@ fn prepare(w: &[f32], shape: Shape, threads: usize) -> Result<Product, &'static 
 }
 
 /// c += a · wᵀ for the columns of w that begin at `first`.
-#[target_feature(enable = "avx512f,avx512vnni")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 fn multiply(a: MatRef<f32>, w: &Weights, first: usize, mut c: MatMut<f32>) {
     let (m, n, k) = (a.rows(), c.cols(), a.cols());
     let row_scales: Vec<_> = (0..m).map(|i| Scale::of(a.row(i))).collect();
-    let mut block = vec![[0x8080_8080u32; MR]; MC * KC];
+    let mut block = vec![[0; MR]; MC * KC];
     for l in (0..w.lines).step_by(KC) {
         let depth = l..w.lines.min(l + KC);
         for i in (0..m).step_by(MC * MR) {
@@ -103,7 +109,7 @@ fn multiply(a: MatRef<f32>, w: &Weights, first: usize, mut c: MatMut<f32>) {
             let block = pack_words(a.block(rows.clone(), depths), scales, &mut block);
             for j in (0..n).step_by(NR) {
                 let mut c = c.block(rows.clone(), j..n.min(j + NR));
-                let columns = &w.scales[first + j..][..c.cols()];
+                let columns = &w.steps[first + j..][..c.cols()];
                 // Where the last panel stands alone it is its own neighbour, and nobody reads that.
                 let panel = (first + j) / WIDTH;
                 let pair = [panel, (panel + 1).min(w.panels.len() / w.lines - 1)];
@@ -120,33 +126,42 @@ fn multiply(a: MatRef<f32>, w: &Weights, first: usize, mut c: MatMut<f32>) {
 }
 
 /// A's rows as tiles `[⌈m/14⌉][⌈k/4⌉]` of [14] words, each four neighbouring values as q + 128.
+#[target_feature(enable = "avx512f,avx512bw")] // for the compiler, which vectorises the rounding
 fn pack_words<'a>(a: MatRef<f32>, scales: &[Scale], to: &'a mut [[u32; MR]]) -> &'a [[u32; MR]] {
     let lines = a.cols().div_ceil(4);
     let to = &mut to[..a.rows().div_ceil(MR) * lines];
+    let mut bytes = vec![0u8; 4 * lines];
     for (i, scale) in scales.iter().enumerate() {
+        bytes.iter_mut().zip(a.row(i)).for_each(|(q, &x)| *q = scale.quantise(x) as u8 ^ 0x80);
         let tile = &mut to[i / MR * lines..][..lines];
-        for (word, x) in tile.iter_mut().zip(a.row(i).chunks(4)) {
-            let mut q = [0i8; 4];
-            q.iter_mut().zip(x).for_each(|(q, &x)| *q = scale.quantise(x));
-            word[i % MR] = u32::from_le_bytes(q.map(|q| q as u8)) ^ 0x8080_8080;
+        for (line, &word) in tile.iter_mut().zip(bytes.as_chunks().0) {
+            line[i % MR] = u32::from_le_bytes(word);
         }
     }
     to
 }
 
-/// c[i .., ..] += sᵢ tⱼ · tile, as far as c reaches.
+/// c[i .., ..] += sᵢ tⱼ · tile for the steps `s` of c's rows and `t` of its columns, as far as c reaches.
 #[inline(always)] // so that it is compiled for its caller's instruction set
 pub fn add_scaled<const MR: usize, const NR: usize>(
     tile: &[[i32; NR]; MR],
     i: usize,
-    rows: &[Scale],
-    columns: &[Scale],
+    s: &[Scale],
+    t: &[f32],
     c: &mut MatMut<f32>,
 ) {
     for (r, sums) in tile.iter().enumerate().take(c.rows() - i) {
-        let row = rows[i + r].step;
-        for ((c, &sum), column) in c.row_mut(i + r).iter_mut().zip(sums).zip(columns) {
-            *c += row * column.step * sum as f32;
+        let (row, s) = (c.row_mut(i + r), s[i + r].step);
+        // As in rung 5: whole tiles become vectors.
+        if let (Ok(row), Ok(t)) = (<&mut [f32; NR]>::try_from(&mut *row), <&[f32; NR]>::try_from(t))
+        {
+            let mut whole = *row;
+            for j in 0..NR {
+                whole[j] += s * t[j] * sums[j] as f32;
+            }
+            *row = whole;
+        } else {
+            row.iter_mut().zip(sums).zip(t).for_each(|((c, &sum), t)| *c += s * t * sum as f32);
         }
     }
 }

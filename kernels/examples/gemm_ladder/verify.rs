@@ -99,14 +99,14 @@ impl Truth {
                     // Eight more roundings for scales and the blocks' sums; one per product else.
                     inputs + (k + 8) as f64 * U * (magnitude + inputs)
                 });
-                // `!(… <= …)` rather than `>`: NaN must fail too.
-                if !((got - truth).abs() <= bound) {
+                let error = (got - truth).abs();
+                if error.is_nan() || error > bound {
                     return Err(format!(
                         "{} at {m}×{n}×{k}: c[{i}, {j}] is {got}, should be {truth} ± {bound:e}",
                         rung.name
                     ));
                 }
-                error_squared += (got - truth).powi(2);
+                error_squared += error * error;
                 truth_squared += truth.powi(2);
             }
         }
