@@ -12,8 +12,8 @@ use crate::electra::{Batch, Discriminator, Generator};
 use crate::tokenizer::Tokenizer;
 
 /// Tokens of one forward pass, unless one sequence alone has more. Enough to fill the matrix
-/// kernels, and an activation memory of 10 MB for the small model, 30 MB for base.
-const TOKENS: usize = 1024;
+/// kernels, and an activation memory of 5 MB for the small model, 15 MB for base.
+const TOKENS: usize = 512;
 
 /// Masks of one forward pass, unless one sequence alone has more: each costs a row of
 /// logits as long as the vocabulary.
