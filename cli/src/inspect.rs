@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use serde::Serialize;
-use zhengzi_kernels::gemm;
+use zhengzi_kernels::{Level, gemm};
 use zhengzi_model::electra::Kind;
 use zhengzi_model::hub;
 use zhengzi_runtime::{Checkpoint, Container, Cpu, DType};
@@ -98,7 +98,7 @@ impl Summary {
             isa,
             isas: available_isas(),
             threads: cpu.threads(),
-            kernels: Kernels { gemm: gemm::engine(cpu.isa()), others: isa },
+            kernels: Kernels { gemm: gemm::engine(cpu.isa()), others: others(cpu.isa().level()) },
             tensors,
         }
     }
@@ -119,6 +119,14 @@ impl Summary {
             writeln!(out, "{:width$}  {dtype:4}  {shape:?}", printable(name))?;
         }
         Ok(())
+    }
+}
+
+/// What runs beside the matrix products: NEON has no forms of the other ops yet.
+fn others(level: Level) -> &'static str {
+    match level {
+        Level::Neon => Level::Scalar.name(),
+        level => level.name(),
     }
 }
 
