@@ -132,9 +132,10 @@ mod tests {
 
     #[test]
     fn a_pass_takes_at_least_one_sequence_and_stops_at_either_bound() {
-        assert_eq!(fitting([(5000, 0), (1, 0)].into_iter()), 1);
-        assert_eq!(fitting([(500, 0), (500, 0), (500, 0)].into_iter()), 2);
-        assert_eq!(fitting([(10, 20), (10, 12), (10, 1)].into_iter()), 2);
+        let half = (TOKENS / 2, 0);
+        assert_eq!(fitting([(TOKENS + 1, 0), (1, 0)].into_iter()), 1);
+        assert_eq!(fitting([half, half, half].into_iter()), 2);
+        assert_eq!(fitting([(1, MASKS - 12), (1, 12), (1, 1)].into_iter()), 2);
     }
 
     #[test]
