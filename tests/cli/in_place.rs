@@ -109,7 +109,8 @@ fn an_interrupt_cleans_up_and_says_130() {
         assert!(matches!(status.code(), Some(0 | 130)), "{status}");
         interrupted += u32::from(status.code() == Some(130));
         assert_eq!(draft.others(), [] as [PathBuf; 0]);
-        assert_eq!(draft.is_new(), status.success());
+        // (An interrupt may also come between the new file and the end.)
+        assert!(draft.is_new() || !status.success());
         draft.restore();
     }
     assert!(interrupted > 0, "every interrupt came too late");
