@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::ffi::OsString;
 use std::fs;
-use std::io::{self, BufWriter, IsTerminal};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -89,7 +89,11 @@ impl Work<'_> {
         sources: &'a [Source],
         examine: &'a mut Examine<'a>,
     ) -> Result<(ExitCode, u64), Box<dyn Error>> {
-        let out = BufWriter::new(io::stdout().lock());
+        let stdout = io::stdout().lock();
+        let out: Box<dyn Write> = match self.in_place {
+            None => Box::new(BufWriter::new(stdout)),
+            Some(_) => Box::new(BufWriter::new(Unheard(stdout))),
+        };
         if self.args.input == Input::Jsonl {
             if !matches!(self.format, Format::Plain | Format::Json) {
                 return Err("--input jsonl is answered in JSON: leave --format out".into());
@@ -146,5 +150,25 @@ impl Work<'_> {
             "tokenizer {tokenizer:.2?}, discriminator {discriminator:.2?}, \
              generator {generator:.2?}, everything else {rest:.2?}"
         ));
+    }
+}
+
+/// Standard output beside `-w`: a reader that went away needs no more of the report, but
+/// the files are still to be written.
+struct Unheard<W>(W);
+
+impl<W: Write> Write for Unheard<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.0.write(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(bytes.len()),
+            written => written,
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self.0.flush() {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            flushed => flushed,
+        }
     }
 }

@@ -261,6 +261,17 @@ fn what_was_written_can_be_shown_as_a_diff() {
     assert!(draft.is_new());
 }
 
+#[test]
+fn files_are_written_even_if_nobody_reads_the_report() {
+    let (one, two) = (Draft::of(10), Draft::of(10));
+    let mut command = zhengzi();
+    command.args(["correct", "-w", "-q", "--format", "line"]).args([one.path(), two.path()]);
+    let mut child = spawn(&mut command);
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(one.is_new() && two.is_new());
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn what_is_no_file_is_never_replaced() {
