@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use serde::Serialize;
-use zhengzi_kernels::{Level, gemm};
+use zhengzi_kernels::{Level, Vectors, gemm};
 use zhengzi_model::electra::Kind;
 use zhengzi_model::hub;
 use zhengzi_runtime::{Checkpoint, Container, Cpu, DType};
@@ -124,9 +124,9 @@ impl Summary {
 
 /// What runs beside the matrix products: NEON has no forms of the other ops yet.
 fn others(level: Level) -> &'static str {
-    match level {
-        Level::Neon => Level::Scalar.name(),
-        level => level.name(),
+    match level.vectors() {
+        Vectors::Neon => Level::Scalar.name(),
+        _ => level.name(),
     }
 }
 

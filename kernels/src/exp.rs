@@ -103,17 +103,17 @@ mod tests {
     use super::*;
     use crate::Isa;
     #[cfg(target_arch = "x86_64")]
-    use crate::Level;
+    use crate::Vectors;
     use crate::ulp::{assert_ulps, floats};
 
     fn exp(isa: Isa, x: &mut [f32]) {
-        match isa.level() {
+        match isa.vectors() {
             // SAFETY: the isa proves AVX2 and FMA.
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => unsafe { all8(x) },
+            Vectors::Avx2 => unsafe { all8(x) },
             // SAFETY: the isa proves AVX-512.
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => unsafe { all16(x) },
+            Vectors::Avx512 => unsafe { all16(x) },
             _ => x.iter_mut().for_each(|x| *x = exp_scalar(*x)),
         }
     }

@@ -34,7 +34,7 @@ use crate::saturating::{ERF, TANH, saturating_scalar};
 use crate::{Isa, MatMut, parallel};
 #[cfg(target_arch = "x86_64")]
 use crate::{
-    Level,
+    Vectors,
     exp::{exp_avx2, exp_avx512},
     lanes::{map_rows8, map_rows16},
     saturating::{saturating_avx2, saturating_avx512},
@@ -97,13 +97,13 @@ pub fn activate(isa: Isa, activation: Activation, x: MatMut<f32>) {
 
 /// The same on this thread alone: for a caller that is one of many already.
 pub(crate) fn activate_rows(isa: Isa, activation: Activation, x: MatMut<f32>) {
-    match isa.level() {
+    match isa.vectors() {
         // SAFETY: the isa proves AVX2 and FMA.
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2 => unsafe { activate_avx2(activation, x) },
+        Vectors::Avx2 => unsafe { activate_avx2(activation, x) },
         // SAFETY: the isa proves AVX-512.
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => unsafe { activate_avx512(activation, x) },
+        Vectors::Avx512 => unsafe { activate_avx512(activation, x) },
         _ => activate_scalar(activation, x),
     }
 }

@@ -7,41 +7,89 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A family of instructions that kernels are written for, weakest first.
+/// What a CPU can do, weakest first: a name for each step that some kernel is written for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// Plain Rust: the reference of every kernel, right on any CPU.
     Scalar,
     /// Arm's 128-bit vectors (every aarch64 CPU).
     Neon,
+    /// And dot products of four bytes: `sdot` (Cortex-A55, Neoverse N1).
+    NeonDot,
+    /// And products of byte matrices: `smmla` (Armv8.6, Neoverse V1).
+    NeonI8mm,
     /// 256-bit vectors with fused multiply-add (x86-64 since 2013): AVX2 and FMA.
     Avx2,
+    /// And dot products of four bytes: AVX-VNNI (Alder Lake, Zen 5).
+    AvxVnni,
     /// 512-bit vectors with masks: AVX-512 F, BW, DQ and VL.
+    Avx512,
+    /// And dot products of four bytes: AVX-512 VNNI (Cascade Lake, Zen 4).
+    Avx512Vnni,
+    /// And products of tiles in bf16 and int8: AMX (Sapphire Rapids).
+    Amx,
+}
+
+/// The registers in which a [`Level`] computes with f32: what all but the products of bf16 and int8
+/// are told apart by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vectors {
+    /// None.
+    Scalar,
+    /// 4 lanes.
+    Neon,
+    /// 8 lanes.
+    Avx2,
+    /// 16 lanes, masked.
     Avx512,
 }
 
 impl Level {
     /// Every level, weakest first.
-    pub const ALL: [Level; 4] = [Level::Scalar, Level::Neon, Level::Avx2, Level::Avx512];
+    pub const ALL: [Level; 9] = [
+        Level::Scalar,
+        Level::Neon,
+        Level::NeonDot,
+        Level::NeonI8mm,
+        Level::Avx2,
+        Level::AvxVnni,
+        Level::Avx512,
+        Level::Avx512Vnni,
+        Level::Amx,
+    ];
 
     /// The name that `--isa` takes and `inspect` prints.
     pub fn name(self) -> &'static str {
         match self {
             Level::Scalar => "scalar",
             Level::Neon => "neon",
+            Level::NeonDot => "neon-dot",
+            Level::NeonI8mm => "neon-i8mm",
             Level::Avx2 => "avx2",
+            Level::AvxVnni => "avx-vnni",
             Level::Avx512 => "avx512",
+            Level::Avx512Vnni => "avx512-vnni",
+            Level::Amx => "amx",
         }
     }
 
+    /// Its registers.
+    pub fn vectors(self) -> Vectors {
+        match self {
+            Level::Scalar => Vectors::Scalar,
+            Level::Neon | Level::NeonDot | Level::NeonI8mm => Vectors::Neon,
+            Level::Avx2 | Level::AvxVnni => Vectors::Avx2,
+            Level::Avx512 | Level::Avx512Vnni | Level::Amx => Vectors::Avx512,
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
     fn is_supported(self) -> bool {
         match self {
             Level::Scalar => true,
-            #[cfg(target_arch = "aarch64")]
-            Level::Neon => true,
-            #[cfg(target_arch = "x86_64")]
+            Level::Neon | Level::NeonDot | Level::NeonI8mm => false,
             Level::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
-            #[cfg(target_arch = "x86_64")]
+            Level::AvxVnni => Level::Avx2.is_supported() && is_x86_feature_detected!("avxvnni"),
             Level::Avx512 => {
                 Level::Avx2.is_supported()
                     && is_x86_feature_detected!("avx512f")
@@ -49,9 +97,29 @@ impl Level {
                     && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512vl")
             }
-            #[allow(unreachable_patterns)] // levels of the other architectures
+            Level::Avx512Vnni => {
+                Level::Avx512.is_supported() && is_x86_feature_detected!("avx512vnni")
+            }
+            Level::Amx => false,
+        }
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    fn is_supported(self) -> bool {
+        use std::arch::is_aarch64_feature_detected;
+        match self {
+            Level::Scalar | Level::Neon => true,
+            Level::NeonDot => is_aarch64_feature_detected!("dotprod"),
+            Level::NeonI8mm => {
+                Level::NeonDot.is_supported() && is_aarch64_feature_detected!("i8mm")
+            }
             _ => false,
         }
+    }
+
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    fn is_supported(self) -> bool {
+        self == Level::Scalar
     }
 }
 
@@ -67,7 +135,8 @@ pub struct UnknownLevel(String);
 
 impl fmt::Display for UnknownLevel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no instruction set is called {:?}; known: scalar, neon, avx2, avx512", self.0)
+        let known = Level::ALL.map(Level::name).join(", ");
+        write!(f, "no instruction set is called {:?}; known: {known}", self.0)
     }
 }
 
@@ -108,6 +177,11 @@ impl Isa {
     /// The level that was proven.
     pub fn level(self) -> Level {
         self.level
+    }
+
+    /// The registers of that level.
+    pub fn vectors(self) -> Vectors {
+        self.level.vectors()
     }
 }
 

@@ -23,7 +23,7 @@ use std::arch::x86_64::*;
 
 use crate::{Isa, MatMut, parallel};
 #[cfg(target_arch = "x86_64")]
-use crate::{Level, lanes::*};
+use crate::{Vectors, lanes::*};
 
 /// Normalises each row of y `[t, c]`, in place; `eps` keeps the root from 0 (1e-12 in ELECTRA).
 pub fn layer_norm(isa: Isa, gamma: &[f32], beta: &[f32], eps: f32, y: MatMut<f32>) {
@@ -33,13 +33,13 @@ pub fn layer_norm(isa: Isa, gamma: &[f32], beta: &[f32], eps: f32, y: MatMut<f32
     parallel::over_rows(y, c, |_, mut y| {
         for i in 0..y.rows() {
             let row = y.row_mut(i);
-            match isa.level() {
+            match isa.vectors() {
                 // SAFETY: the isa proves AVX2 and FMA.
                 #[cfg(target_arch = "x86_64")]
-                Level::Avx2 => unsafe { layer_norm_avx2(gamma, beta, eps, row) },
+                Vectors::Avx2 => unsafe { layer_norm_avx2(gamma, beta, eps, row) },
                 // SAFETY: the isa proves AVX-512.
                 #[cfg(target_arch = "x86_64")]
-                Level::Avx512 => unsafe { layer_norm_avx512(gamma, beta, eps, row) },
+                Vectors::Avx512 => unsafe { layer_norm_avx512(gamma, beta, eps, row) },
                 _ => layer_norm_scalar(gamma, beta, eps, row),
             }
         }

@@ -14,7 +14,7 @@
 //! n is one sentence's length. In a matrix product: m × k times k × n.
 //!
 //! **The shape of a file**: mathematics, numerical remark, source and cost at the top; the public
-//! function with its asserts and one visible `match` over [`Isa::level`]; the scalar reference;
+//! function with its asserts and one visible `match` over [`Isa::vectors`]; the scalar reference;
 //! one function per instruction set; tests by hand. Comparisons of all levels with the
 //! reference stand in `tests/kernels.rs`.
 //!
@@ -47,5 +47,5 @@ mod saturating;
 #[cfg(test)]
 mod ulp;
 
-pub use isa::{Isa, Level};
+pub use isa::{Isa, Level, Vectors};
 pub use matrix::{MatMut, MatRef};

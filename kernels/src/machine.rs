@@ -15,23 +15,23 @@ use std::hint::black_box;
 
 use crate::Isa;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-use crate::Level;
+use crate::Vectors;
 
 /// Sums open at a time.
 const OPEN: usize = 12;
 
 /// Does `rounds` times 12 multiply-adds of a register of this level; returns how many flops that is.
 pub fn multiply_add(isa: Isa, rounds: usize) -> usize {
-    let lanes = match isa.level() {
+    let lanes = match isa.vectors() {
         // SAFETY: the isa proves AVX2 and FMA.
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2 => unsafe { multiply_add_avx2(rounds) },
+        Vectors::Avx2 => unsafe { multiply_add_avx2(rounds) },
         // SAFETY: the isa proves AVX-512.
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => unsafe { multiply_add_avx512(rounds) },
+        Vectors::Avx512 => unsafe { multiply_add_avx512(rounds) },
         // SAFETY: the isa proves NEON.
         #[cfg(target_arch = "aarch64")]
-        Level::Neon => unsafe { multiply_add_neon(rounds) },
+        Vectors::Neon => unsafe { multiply_add_neon(rounds) },
         _ => multiply_add_scalar(rounds),
     };
     2 * lanes * OPEN * rounds

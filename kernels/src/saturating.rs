@@ -99,7 +99,7 @@ mod tests {
     use super::*;
     use crate::Isa;
     #[cfg(target_arch = "x86_64")]
-    use crate::Level;
+    use crate::Vectors;
     use crate::ulp::{assert_ulps, floats};
 
     /// erf by its Taylor series below 3 and the continued fraction of erfc above (A&S 7.1.5, 7.1.14).
@@ -122,13 +122,13 @@ mod tests {
     }
 
     fn apply(isa: Isa, f: &Saturating, x: &mut [f32]) {
-        match isa.level() {
+        match isa.vectors() {
             // SAFETY: the isa proves AVX2 and FMA.
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => unsafe { all8(f, x) },
+            Vectors::Avx2 => unsafe { all8(f, x) },
             // SAFETY: the isa proves AVX-512.
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => unsafe { all16(f, x) },
+            Vectors::Avx512 => unsafe { all16(f, x) },
             _ => x.iter_mut().for_each(|x| *x = saturating_scalar(f, *x)),
         }
     }

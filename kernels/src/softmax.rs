@@ -23,7 +23,7 @@ use crate::exp::exp_scalar;
 use crate::{Isa, MatMut, parallel};
 #[cfg(target_arch = "x86_64")]
 use crate::{
-    Level,
+    Vectors,
     exp::{exp_avx2, exp_avx512},
     lanes::*,
 };
@@ -38,13 +38,13 @@ pub fn softmax(isa: Isa, x: MatMut<f32>) {
 pub(crate) fn softmax_rows(isa: Isa, mut x: MatMut<f32>) {
     for i in 0..x.rows() {
         let row = x.row_mut(i);
-        match isa.level() {
+        match isa.vectors() {
             // SAFETY: the isa proves AVX2 and FMA.
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => unsafe { softmax_avx2(row) },
+            Vectors::Avx2 => unsafe { softmax_avx2(row) },
             // SAFETY: the isa proves AVX-512.
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => unsafe { softmax_avx512(row) },
+            Vectors::Avx512 => unsafe { softmax_avx512(row) },
             _ => softmax_scalar(row),
         }
     }

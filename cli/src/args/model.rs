@@ -35,7 +35,7 @@ pub struct CpuArgs {
     #[arg(value_parser = count())]
     threads: Option<usize>,
 
-    /// Instruction set: scalar, avx2, avx512 or neon [default: the strongest there is]
+    /// Instruction set, as `inspect` lists them (avx2, say) [default: the strongest there is]
     #[arg(long, value_name = "NAME")]
     isa: Option<Level>,
 }

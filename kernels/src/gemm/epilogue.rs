@@ -18,7 +18,7 @@ use std::ops::Range;
 use crate::gelu::{Activation, activate_rows};
 use crate::{Isa, MatMut, MatRef};
 #[cfg(target_arch = "x86_64")]
-use crate::{Level, lanes::*};
+use crate::{Vectors, lanes::*};
 
 /// What [`gemm()`](super::gemm()) does to each row of a · Wᵀ before it returns.
 #[derive(Clone, Copy, Debug)]
@@ -77,13 +77,13 @@ pub(super) fn finish(isa: Isa, epilogue: Epilogue, row: usize, col: usize, tile:
         Epilogue::BiasActivation(_, f) => activate_rows(isa, f, tile),
         Epilogue::BiasResidual(_, residual) => {
             let residual = residual.block(row..row + tile.rows(), col..col + tile.cols());
-            match isa.level() {
+            match isa.vectors() {
                 // SAFETY: the isa proves AVX2 and FMA.
                 #[cfg(target_arch = "x86_64")]
-                Level::Avx2 => unsafe { add_avx2(residual, tile) },
+                Vectors::Avx2 => unsafe { add_avx2(residual, tile) },
                 // SAFETY: the isa proves AVX-512.
                 #[cfg(target_arch = "x86_64")]
-                Level::Avx512 => unsafe { add_avx512(residual, tile) },
+                Vectors::Avx512 => unsafe { add_avx512(residual, tile) },
                 _ => add_scalar(residual, tile),
             }
         }

@@ -10,7 +10,7 @@
 //! but one multiply-add takes four cycles, and two begin in each: eight sums must be
 //! open at once. So few rows take more panels, and each kernel lists what it can do.
 
-use crate::{Isa, Level};
+use crate::{Isa, Vectors};
 
 /// The micro-kernels of one instruction set.
 pub(super) struct Microkernel {
@@ -60,13 +60,13 @@ pub(super) enum Start {
 impl Microkernel {
     /// The tiles of this instruction set.
     pub(super) fn of(isa: Isa) -> &'static Microkernel {
-        match isa.level() {
+        match isa.vectors() {
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => &super::f32_avx512::AVX512,
+            Vectors::Avx512 => &super::f32_avx512::AVX512,
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => &super::f32_avx2::AVX2,
+            Vectors::Avx2 => &super::f32_avx2::AVX2,
             #[cfg(target_arch = "aarch64")]
-            Level::Neon => &super::f32_neon::NEON,
+            Vectors::Neon => &super::f32_neon::NEON,
             _ => &super::scalar::SCALAR,
         }
     }
