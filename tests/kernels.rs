@@ -5,6 +5,7 @@ mod gemm;
 mod rival;
 mod rows;
 
+use zhengzi_kernels::parallel::Crew;
 use zhengzi_kernels::{MatMut, MatRef};
 
 /// Around the lanes of AVX2 (8) and AVX-512 (16), and a few hidden sizes.
@@ -99,11 +100,11 @@ fn assert_close(got: &Strided, want: impl Fn(usize, usize) -> f64, tolerance: (f
     got.assert_gaps_untouched();
 }
 
-/// Runs `f` in pools of one, two, four and eight threads and asserts that it always gives the same bits.
-fn assert_same_for_any_threads(mut f: impl FnMut() -> Vec<u32> + Send) {
+/// Runs `f` with crews of one, two, four and eight threads and asserts that it always gives the same bits.
+fn assert_same_for_any_threads(mut f: impl FnMut() -> Vec<u32>) {
     let mut results = [1, 2, 4, 8].map(|threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(&mut f)
+        let crew = Crew::new(threads).unwrap();
+        crew.run(&mut f)
     });
     let first = std::mem::take(&mut results[0]);
     assert!(!first.is_empty());

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use serde::Serialize;
-use zhengzi_kernels::{Level, Vectors, gemm};
+use zhengzi_kernels::{Level, Precision, Vectors, gemm};
 use zhengzi_model::electra::Kind;
 use zhengzi_model::hub;
 use zhengzi_runtime::{Checkpoint, Container, Cpu, DType};
@@ -98,7 +98,10 @@ impl Summary {
             isa,
             isas: available_isas(),
             threads: cpu.threads(),
-            kernels: Kernels { gemm: gemm::engine(cpu.isa()), others: others(cpu.isa().level()) },
+            kernels: Kernels {
+                gemm: gemm::engine(cpu.isa(), Precision::F32),
+                others: others(cpu.isa().level()),
+            },
             tensors,
         }
     }

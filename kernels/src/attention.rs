@@ -18,6 +18,7 @@
 //!
 //! The levels are those of its parts: `gemm/` and `softmax.rs`.
 
+use std::cell::RefCell;
 use std::ops::Range;
 
 use crate::gemm::{Scratch, product};
@@ -35,7 +36,21 @@ pub fn attention(isa: Isa, qkv: MatRef<f32>, offsets: &[usize], heads: usize, y:
     assert!(qkv.rows() == t, "qkv of {} rows for {t}", qkv.rows());
     assert!(qkv.cols() == 3 * h, "qkv of {} columns for 3 × {h}", qkv.cols());
     assert_offsets(offsets, t);
-    Attention { isa, qkv, h, d: h / heads }.share(offsets, 0..heads, y);
+    let (d, attention) = (h / heads, Attention { isa, qkv, h, d: h / heads });
+    let scores: usize = offsets.windows(2).map(|s| (s[1] - s[0]).pow(2)).sum();
+    let task = |sentence: usize, col: usize, y: MatMut<f32>| {
+        let rows = offsets[sentence]..offsets[sentence + 1];
+        SCRATCH.with_borrow_mut(|scratch| attention.head(rows, col / d, scratch, y));
+    };
+    if parallel::pieces(2 * scores * h, usize::MAX) > 1 {
+        return parallel::over_sentences(y, offsets, d, &task);
+    }
+    let mut y = y;
+    for (sentence, rows) in offsets.windows(2).enumerate() {
+        for col in (0..h).step_by(d) {
+            task(sentence, col, y.block(rows[0]..rows[1], col..col + d));
+        }
+    }
 }
 
 /// What all tasks have in common.
@@ -47,6 +62,7 @@ struct Attention<'a> {
 }
 
 /// What a task needs beside its output, kept from one to the next.
+#[derive(Default)]
 struct HeadScratch {
     /// `[QUERIES, n]` at most.
     scores: Vec<f32>,
@@ -56,50 +72,11 @@ struct HeadScratch {
     values: Scratch,
 }
 
+thread_local! {
+    static SCRATCH: RefCell<HeadScratch> = RefCell::default();
+}
+
 impl Attention<'_> {
-    /// The tasks of some sentences and heads, halved among threads while that pays: y holds
-    /// just their rows and columns.
-    fn share(&self, offsets: &[usize], heads: Range<usize>, y: MatMut<f32>) {
-        let sentences = offsets.len() - 1;
-        let scores: usize = offsets.windows(2).map(|s| (s[1] - s[0]).pow(2)).sum();
-        if sentences * heads.len() <= 1 || !parallel::worthwhile(scores * self.d * heads.len()) {
-            return self.run(offsets, heads, y);
-        }
-        if sentences > 1 {
-            let middle = sentences / 2;
-            let (before, after) = y.split_at_row(offsets[middle] - offsets[0]);
-            rayon::join(
-                || self.share(&offsets[..=middle], heads.clone(), before),
-                || self.share(&offsets[middle..], heads.clone(), after),
-            );
-        } else {
-            let middle = heads.len() / 2;
-            let (left, right) = y.split_at_col(middle * self.d);
-            rayon::join(
-                || self.share(offsets, heads.start..heads.start + middle, left),
-                || self.share(offsets, heads.start + middle..heads.end, right),
-            );
-        }
-    }
-
-    /// The same tasks, one after another on this thread.
-    fn run(&self, offsets: &[usize], heads: Range<usize>, mut y: MatMut<f32>) {
-        let longest = offsets.windows(2).map(|s| s[1] - s[0]).max().unwrap_or(0);
-        let mut scratch = HeadScratch {
-            scores: vec![0.0; longest.min(QUERIES) * longest],
-            keys: Scratch::default(),
-            values: Scratch::default(),
-        };
-        for sentence in offsets.windows(2) {
-            for head in heads.clone() {
-                let rows = sentence[0] - offsets[0]..sentence[1] - offsets[0];
-                let column = (head - heads.start) * self.d;
-                let y = y.block(rows, column..column + self.d);
-                self.head(sentence[0]..sentence[1], head, &mut scratch, y);
-            }
-        }
-    }
-
     /// One sentence and one head: y `[n, d]`.
     fn head(&self, rows: Range<usize>, head: usize, scratch: &mut HeadScratch, mut y: MatMut<f32>) {
         let part = |i: usize, rows: Range<usize>| {
@@ -107,6 +84,10 @@ impl Attention<'_> {
             self.qkv.block(rows, column..column + self.d)
         };
         let (n, scale) = (rows.len(), 1.0 / (self.d as f32).sqrt());
+        let room = n.min(QUERIES) * n;
+        if scratch.scores.len() < room {
+            scratch.scores.resize(room, 0.0);
+        }
         let keys = scratch.keys.transposed(scale, part(1, rows.clone()));
         let values = scratch.values.copied(part(2, rows.clone()));
         for first in (0..n).step_by(QUERIES) {

@@ -5,21 +5,49 @@
 //! ```
 //!
 //! word `[v, c]`, position `[p, c]`, token_type `[c]`, ids `[t]`, y `[t, c]`. Two roundings,
-//! in this order. Source: Devlin et al., arXiv:1810.04805, figure 2; the layer norm behind
+//! in this order; a word that is stored in bf16 or int8 counts as the f32 that it stands for. Source: Devlin et al., arXiv:1810.04805, figure 2; the layer norm behind
 //! it is `layer_norm.rs`.
 //!
 //! Cost: 2 flops and 12 bytes an element: bound by memory, by the scattered rows of `word`.
 //! The compiler's vectors keep up with that: one form serves every level.
 
+use crate::gemm::PackedB;
 use crate::ragged::assert_offsets;
 use crate::{Isa, MatMut, MatRef, parallel};
+
+/// The words `[v, c]`.
+#[derive(Clone, Copy)]
+pub enum Table<'a> {
+    /// Row by row.
+    Rows(MatRef<'a, f32>),
+    /// In panels, from which a generator's head multiplies it, too.
+    Packed(&'a PackedB),
+}
+
+impl Table<'_> {
+    /// v and c.
+    fn shape(&self) -> (usize, usize) {
+        match self {
+            Table::Rows(rows) => (rows.rows(), rows.cols()),
+            Table::Packed(packed) => (packed.n(), packed.k()),
+        }
+    }
+
+    /// y `[c]` = word `id`.
+    fn read(&self, id: usize, y: &mut [f32]) {
+        match self {
+            Table::Rows(rows) => y.copy_from_slice(rows.row(id)),
+            Table::Packed(packed) => packed.row(id, y),
+        }
+    }
+}
 
 /// y `[t, c]`: for each token the sum of its word, its position in its sentence, and `token_type`.
 ///
 /// Panics where an id is outside `word` or a sentence is longer than `position`.
 pub fn embedding(
     _isa: Isa,
-    word: MatRef<f32>,
+    word: Table,
     position: MatRef<f32>,
     token_type: &[f32],
     ids: &[u32],
@@ -28,12 +56,13 @@ pub fn embedding(
 ) {
     let (t, c) = (y.rows(), y.cols());
     assert!(ids.len() == t, "{} ids for {t} rows", ids.len());
-    assert!(word.cols() == c, "word rows of {} for {c} columns", word.cols());
+    let (vocabulary, width) = word.shape();
+    assert!(width == c, "word rows of {width} for {c} columns");
     assert!(position.cols() == c, "position rows of {} for {c} columns", position.cols());
     assert!(token_type.len() == c, "a token type of {} for {c} columns", token_type.len());
     assert_offsets(offsets, t);
     for &id in ids {
-        assert!((id as usize) < word.rows(), "id {id} in a vocabulary of {}", word.rows());
+        assert!((id as usize) < vocabulary, "id {id} in a vocabulary of {vocabulary}");
     }
     let longest = offsets.windows(2).map(|s| s[1] - s[0]).max().unwrap_or(0);
     assert!(longest <= position.rows(), "{longest} tokens for {} positions", position.rows());
@@ -43,10 +72,10 @@ pub fn embedding(
             let token = first + i;
             // The last sentence that begins at or before the token: empty ones lie before it.
             let start = offsets[offsets.partition_point(|&offset| offset <= token) - 1];
-            let (word, position) = (word.row(ids[token] as usize), position.row(token - start));
-            let parts = word.iter().zip(position).zip(token_type);
-            for (y, ((word, position), token_type)) in y.row_mut(i).iter_mut().zip(parts) {
-                *y = word + position + token_type;
+            let (y, position) = (y.row_mut(i), position.row(token - start));
+            word.read(ids[token] as usize, y);
+            for (y, (position, token_type)) in y.iter_mut().zip(position.iter().zip(token_type)) {
+                *y = *y + position + token_type;
             }
         }
     });
@@ -55,6 +84,7 @@ pub fn embedding(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Precision;
 
     const WORD: [f32; 6] = [10.0, 20.0, 30.0, 40.0, 50.0, 60.0];
     const POSITION: [f32; 4] = [1.0, 2.0, 3.0, 4.0];
@@ -62,8 +92,13 @@ mod tests {
     fn embed(ids: &[u32], offsets: &[usize]) -> Vec<f32> {
         let mut y = vec![0.0; ids.len() * 2];
         let (word, position) = (MatRef::new(&WORD, 3, 2), MatRef::new(&POSITION, 2, 2));
-        let rows = MatMut::new(&mut y, ids.len(), 2);
-        embedding(Isa::best(), word, position, &[0.5, -0.5], ids, offsets, rows);
+        let packed = PackedB::pack(Precision::F32, &[word]);
+        for word in [Table::Rows(word), Table::Packed(&packed)] {
+            let before = y.clone();
+            let rows = MatMut::new(&mut y, ids.len(), 2);
+            embedding(Isa::best(), word, position, &[0.5, -0.5], ids, offsets, rows);
+            assert!(matches!(word, Table::Rows(_)) || y == before);
+        }
         y
     }
 

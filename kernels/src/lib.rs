@@ -36,12 +36,13 @@ pub mod isa;
 pub mod layer_norm;
 pub mod machine;
 pub mod matrix;
+pub mod parallel;
+pub mod precision;
 pub mod softmax;
 
 mod exp;
 #[cfg(target_arch = "x86_64")]
 mod lanes;
-mod parallel;
 mod ragged;
 mod saturating;
 #[cfg(test)]
@@ -49,3 +50,4 @@ mod ulp;
 
 pub use isa::{Isa, Level, Vectors};
 pub use matrix::{MatMut, MatRef};
+pub use precision::Precision;

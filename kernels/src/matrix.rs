@@ -170,6 +170,29 @@ impl<'a, T> MatMut<'a, T> {
     }
 }
 
+/// A matrix that several threads write, each its own blocks of it.
+pub(crate) struct Apart<'a, T>(MatMut<'a, T>);
+
+impl<'a, T: Send> Apart<'a, T> {
+    pub(crate) fn new(whole: MatMut<'a, T>) -> Apart<'a, T> {
+        Apart(whole)
+    }
+
+    /// The part in `rows` × `cols`, to write.
+    ///
+    /// # Safety
+    ///
+    /// While the block is in use, no other that shares a value with it may be.
+    pub(crate) unsafe fn block(&self, rows: Range<usize>, cols: Range<usize>) -> MatMut<'_, T> {
+        assert_block(&rows, &cols, self.0.rows, self.0.cols);
+        let data = self.0.data.wrapping_add(rows.start * self.0.row_stride + cols.start);
+        MatMut { data, rows: rows.len(), cols: cols.len(), owner: PhantomData, ..self.0 }
+    }
+}
+
+// SAFETY: threads that share it get blocks without a value in common, as `block` demands.
+unsafe impl<T: Send> Sync for Apart<'_, T> {}
+
 /// Asserts that a slice of `len` holds the matrix: the last row needs no padding behind it.
 fn assert_spans(len: usize, rows: usize, cols: usize, row_stride: usize) {
     assert!(cols <= row_stride, "{cols} columns do not fit a row stride of {row_stride}");

@@ -1,76 +1,359 @@
-//! Hands disjoint blocks of rows to the threads of rayon's current pool.
+//! Threads that share the steps of a forward pass.
 //!
-//! No reduction ever crosses rows, so neither the number of threads nor where the rows are
-//! cut can change a bit of the result. The caller chooses the pool by entering it
-//! (`ThreadPool::install`); kernels only ask how wide it is.
+//! A pass is dozens of short steps, each of which waits for the one before. Whoever runs the pass is
+//! the leader of a [`Crew`]; its helpers stand by. At each step that is worth it the leader opens a
+//! job of numbered pieces, everybody claims pieces until none is left, and the leader goes on when
+//! the last is done:
+//!
+//! ```text
+//! leader   ─┬─ claim 0 ── claim 2 ─┬─ alone ─┬─ claim 1 ─ …
+//! helper   ─┴─ claim 1 ────────────┴─ spins ─┴─ claim 0 ─ …
+//! ```
+//!
+//! That costs about a microsecond, because a helper that has nothing to do looks for the next
+//! job for a while before it goes to sleep: fork and join through a general pool costs ten
+//! times that, and a step of one sentence is ten microseconds of work.
+//!
+//! A piece runs on one thread: steps inside it are not shared again. So a batch of many sentences is
+//! shared once, whole sentences a piece, and there is nothing to wait for inside.
+//!
+//! No reduction ever crosses pieces: neither the number of threads nor who claims what can
+//! change a bit of a result.
+
+use std::any::Any;
+use std::cell::{Cell, UnsafeCell};
+use std::io;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 
 use crate::MatMut;
+use crate::matrix::Apart;
 
-/// Below so many elementary steps (some 20 µs) waking another thread costs more than it brings.
-const WORTH_A_FORK: usize = 1 << 15;
+/// Multiply-adds (or as heavy steps) that are worth a piece of their own: some 5 µs.
+const WORTH_A_PIECE: usize = 1 << 15;
 
-/// Whether `work` elementary steps should be split over threads.
-pub(crate) fn worthwhile(work: usize) -> bool {
-    work >= WORTH_A_FORK && rayon::current_num_threads() > 1
+/// How often a thread looks before it lets others have the core: some 50 µs, longer than the
+/// leader is ever alone within a forward pass.
+const LOOKS: usize = 1000;
+
+/// And how often it then yields before it sleeps. With more threads than cores, the thread that is
+/// waited for runs sooner.
+const YIELDS: usize = 50;
+
+/// A leader's helpers. Dropping it ends their threads.
+pub struct Crew {
+    board: Arc<Board>,
+    helpers: Vec<JoinHandle<()>>,
+    /// One leader at a time.
+    leading: Mutex<()>,
 }
 
-/// How many pieces to cut something into that is worth `most` of them: four for each thread, so that
-/// one that was late does not leave the others waiting.
-pub(crate) fn pieces(most: usize) -> usize {
-    match rayon::current_num_threads() {
-        1 => 1,
-        threads => most.clamp(1, 4 * threads),
+impl Crew {
+    /// `threads` in all (at least one), the leader included. Fails where the system refuses one.
+    pub fn new(threads: usize) -> io::Result<Crew> {
+        let board = Arc::new(Board::default());
+        let mut crew = Crew { board, helpers: Vec::new(), leading: Mutex::new(()) };
+        for i in 1..threads {
+            let board = Arc::clone(&crew.board);
+            let thread = thread::Builder::new().name(format!("zhengzi-{i}"));
+            crew.helpers.push(thread.spawn(move || board.serve())?);
+        }
+        Ok(crew)
+    }
+
+    /// Threads, the leader included.
+    pub fn threads(&self) -> usize {
+        self.helpers.len() + 1
+    }
+
+    /// Does `work` as the leader: the ops in it share their steps. While another thread
+    /// leads, `work` is done without help.
+    pub fn run<R>(&self, work: impl FnOnce() -> R) -> R {
+        let Ok(_leading) = self.leading.try_lock() else {
+            return work();
+        };
+        let _seat = Seat::take(Place { board: &*self.board, threads: self.threads() });
+        work()
     }
 }
 
-/// Calls `f(first column, columns)` on blocks of columns that together are `y`, in at most `most`
-/// pieces that begin at multiples of `step`.
-pub(crate) fn over_cols(
-    y: MatMut<f32>,
-    step: usize,
-    most: usize,
-    f: &(impl Fn(usize, MatMut<f32>) + Sync),
-) {
-    halve_cols(0, y, step, pieces(most), f);
+impl Drop for Crew {
+    fn drop(&mut self) {
+        self.board.over.store(true, SeqCst);
+        self.board.wake();
+        for helper in self.helpers.drain(..) {
+            // A helper catches the panics of pieces; there is nobody to tell of another.
+            let _ = helper.join();
+        }
+    }
 }
 
-fn halve_cols(
-    first: usize,
-    y: MatMut<f32>,
-    step: usize,
+/// Where a thread stands: leader of a crew (the board not null), or alone.
+#[derive(Clone, Copy)]
+struct Place {
+    board: *const Board,
+    threads: usize,
+}
+
+const ALONE: Place = Place { board: ptr::null(), threads: 1 };
+
+thread_local! {
+    static PLACE: Cell<Place> = const { Cell::new(ALONE) };
+}
+
+/// Another place, until it is dropped.
+struct Seat {
+    before: Place,
+}
+
+impl Seat {
+    fn take(place: Place) -> Seat {
+        Seat { before: PLACE.replace(place) }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        PLACE.set(self.before);
+    }
+}
+
+/// A value on a cache line of its own: what one thread writes does not disturb who reads another.
+#[derive(Default)]
+#[repr(align(64))]
+struct Line<T>(T);
+
+/// Where leader and helpers meet.
+#[derive(Default)]
+struct Board {
+    /// Counts openings and closings: odd while a job is open.
+    turn: Line<AtomicU32>,
+    /// The first piece that nobody has claimed.
+    next: Line<AtomicUsize>,
+    /// Helpers that may be reading the job.
+    inside: Line<AtomicUsize>,
+    /// Written by the leader, while no job is open and nobody is inside.
+    job: UnsafeCell<Option<Job>>,
+    /// Helpers that sleep at the door.
+    asleep: AtomicUsize,
+    bed: Mutex<()>,
+    door: Condvar,
+    over: AtomicBool,
+    /// What a helper's piece panicked with.
+    panic: Mutex<Option<Box<dyn Any + Send>>>,
+}
+
+#[derive(Clone, Copy)]
+struct Job {
+    piece: *const (dyn Fn(usize) + Sync),
     pieces: usize,
-    f: &(impl Fn(usize, MatMut<f32>) + Sync),
-) {
-    let half = (y.cols() / 2).next_multiple_of(step);
-    if pieces < 2 || half >= y.cols() {
-        return f(first, y);
-    }
-    let (left, right) = y.split_at_col(half);
-    let (before, after) = (pieces / 2, pieces - pieces / 2);
-    rayon::join(
-        || halve_cols(first, left, step, before, f),
-        || halve_cols(first + half, right, step, after, f),
-    );
 }
 
-/// Calls `f(first row, rows)` on blocks that together are `y`: in one piece where that is
-/// small, else in pieces shared among threads. A row is `work` elementary steps.
+// SAFETY: of its fields only `job` is not Send and Sync by itself. It is written by the leader while no
+// helper is inside, and read by helpers that are inside while it is open (`serve`); and what it
+// points to is Sync and outlives the opening (`lead`).
+unsafe impl Sync for Board {}
+// SAFETY: as above.
+unsafe impl Send for Board {}
+
+impl Board {
+    /// Does all pieces of a job together with whoever helps.
+    fn lead(&self, pieces: usize, piece: &(dyn Fn(usize) + Sync)) {
+        // SAFETY: only the lifetime is forgotten. `Open` does not let this function end, be it
+        // by a panic, before every helper has left the job.
+        let piece: *const (dyn Fn(usize) + Sync + 'static) =
+            unsafe { std::mem::transmute(ptr::from_ref(piece)) };
+        let job = Job { piece, pieces };
+        // SAFETY: this thread alone leads, the last job was closed and everybody has left it
+        // (`Open::drop`), and who enters now sees that none is open and does not look.
+        unsafe { *self.job.get() = Some(job) };
+        *self.panic.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.next.0.store(0, SeqCst);
+        self.turn.0.fetch_add(1, SeqCst);
+        let open = Open(self);
+        self.wake();
+        {
+            let _alone = Seat::take(ALONE);
+            // SAFETY: `piece` is borrowed until this function ends.
+            unsafe { self.claim(job) };
+        }
+        drop(open);
+        if let Some(panic) = self.panic.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            resume_unwind(panic);
+        }
+    }
+
+    /// A helper's life.
+    fn serve(&self) {
+        let mut seen = 0;
+        while let Some(turn) = self.wait(seen) {
+            seen = turn;
+            self.inside.0.fetch_add(1, SeqCst);
+            // From here the leader waits for us before it ends this job; unless it has already.
+            if self.turn.0.load(SeqCst) == turn {
+                // SAFETY: the job of this turn is open, so it was written before and will not
+                // be again while we are inside.
+                let job = unsafe { *self.job.get() };
+                let outcome = catch_unwind(AssertUnwindSafe(|| match job {
+                    // SAFETY: what an open job points to is alive.
+                    Some(job) => unsafe { self.claim(job) },
+                    None => {}
+                }));
+                if let Err(panic) = outcome {
+                    *self.panic.lock().unwrap_or_else(PoisonError::into_inner) = Some(panic);
+                }
+            }
+            self.inside.0.fetch_sub(1, SeqCst);
+        }
+    }
+
+    /// Does pieces until all are claimed.
+    ///
+    /// # Safety
+    ///
+    /// What `job` points to must be alive until this returns.
+    unsafe fn claim(&self, job: Job) {
+        // SAFETY: the caller's word.
+        let piece = unsafe { &*job.piece };
+        loop {
+            let i = self.next.0.fetch_add(1, SeqCst);
+            if i >= job.pieces {
+                return;
+            }
+            piece(i);
+        }
+    }
+
+    /// The next turn in which a job is open, or `None` when all is over.
+    fn wait(&self, seen: u32) -> Option<u32> {
+        let news = || {
+            let turn = self.turn.0.load(SeqCst);
+            let over = self.over.load(SeqCst);
+            (over || (turn % 2 == 1 && turn != seen)).then_some((!over).then_some(turn))
+        };
+        for look in 0..LOOKS + YIELDS {
+            if let Some(turn) = news() {
+                return turn;
+            }
+            match look {
+                0..LOOKS => std::hint::spin_loop(),
+                _ => thread::yield_now(),
+            }
+        }
+        // The leader opens, then looks for sleepers; we say that we sleep, then look once more.
+        let mut bed = self.bed.lock().unwrap_or_else(PoisonError::into_inner);
+        self.asleep.fetch_add(1, SeqCst);
+        let turn = loop {
+            if let Some(turn) = news() {
+                break turn;
+            }
+            bed = self.door.wait(bed).unwrap_or_else(PoisonError::into_inner);
+        };
+        self.asleep.fetch_sub(1, SeqCst);
+        turn
+    }
+
+    fn wake(&self) {
+        if self.asleep.load(SeqCst) > 0 {
+            drop(self.bed.lock());
+            self.door.notify_all();
+        }
+    }
+}
+
+/// An open job: dropped, it is closed, and nobody is inside any more.
+struct Open<'a>(&'a Board);
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        let Board { turn, inside, .. } = self.0;
+        turn.0.fetch_add(1, SeqCst);
+        let mut looks = 0;
+        while inside.0.load(SeqCst) > 0 {
+            match looks {
+                LOOKS => thread::yield_now(),
+                _ => (looks, ()) = (looks + 1, std::hint::spin_loop()),
+            }
+        }
+    }
+}
+
+/// Threads that would share a step begun here.
+pub fn threads() -> usize {
+    PLACE.get().threads
+}
+
+/// Calls `piece(0)`, `piece(1)`, … `piece(pieces − 1)`, each once, together with this thread's crew.
+/// Inside a piece nothing is shared again.
+pub fn each(pieces: usize, piece: &(dyn Fn(usize) + Sync)) {
+    let board = PLACE.get().board;
+    if board.is_null() || pieces < 2 {
+        return (0..pieces).for_each(piece);
+    }
+    // SAFETY: a place with a board is taken in `Crew::run` only, which borrows the crew meanwhile.
+    unsafe { &*board }.lead(pieces, piece);
+}
+
+/// How many pieces to cut something into that costs so many multiply-adds and can be cut into `most`:
+/// four a thread, so that one that was late does not leave the others waiting; one where it is
+/// small.
+pub(crate) fn pieces(work: usize, most: usize) -> usize {
+    match threads() {
+        1 => 1,
+        threads => (work / WORTH_A_PIECE).min(4 * threads).min(most).max(1),
+    }
+}
+
+/// Calls `f(first row, rows)` on blocks that together are `y`. A row costs `work` multiply-adds.
 pub(crate) fn over_rows(y: MatMut<f32>, work: usize, f: impl Fn(usize, MatMut<f32>) + Sync) {
-    if !worthwhile(y.rows() * work) {
-        return f(0, y);
-    }
-    // Four pieces a thread, so that a thread that was late does not leave the others waiting.
-    let even = y.rows().div_ceil(4 * rayon::current_num_threads());
-    halve(0, y, even.max(WORTH_A_FORK / 4 / work), &f);
+    let pieces = pieces(y.rows() * work, y.rows());
+    let (rows, cols) = (y.rows().div_ceil(pieces).max(1), y.cols().max(1));
+    over_blocks(y, rows, cols, &|row, _, y| f(row, y));
 }
 
-fn halve(first: usize, y: MatMut<f32>, piece: usize, f: &(impl Fn(usize, MatMut<f32>) + Sync)) {
-    if y.rows() <= piece {
-        return f(first, y);
+/// Calls `f(first row, first column, block)` on blocks of `rows` × `cols` that together are `y`.
+pub(crate) fn over_blocks(
+    y: MatMut<f32>,
+    rows: usize,
+    cols: usize,
+    f: &(impl Fn(usize, usize, MatMut<f32>) + Sync),
+) {
+    if rows >= y.rows() && cols >= y.cols() {
+        return f(0, 0, y);
     }
-    let half = y.rows() / 2;
-    let (head, tail) = y.split_at_row(half);
-    rayon::join(|| halve(first, head, piece, f), || halve(first + half, tail, piece, f));
+    let (height, width) = (y.rows(), y.cols());
+    let across = width.div_ceil(cols);
+    let y = Apart::new(y);
+    each(height.div_ceil(rows) * across, &|i| {
+        let (row, col) = (i / across * rows, i % across * cols);
+        let place = (row..height.min(row + rows), col..width.min(col + cols));
+        // SAFETY: blocks of a grid have no value in common, and each is asked for once.
+        f(row, col, unsafe { y.block(place.0, place.1) });
+    });
+}
+
+/// Calls `f(sentence, first column, block)` for each sentence (rows `offsets[s]..offsets[s + 1]`) and
+/// each `cols` columns of it.
+pub(crate) fn over_sentences(
+    y: MatMut<f32>,
+    offsets: &[usize],
+    cols: usize,
+    f: &(impl Fn(usize, usize, MatMut<f32>) + Sync),
+) {
+    let width = y.cols();
+    let across = width.div_ceil(cols);
+    let rows = |s: usize| -> Range<usize> { offsets[s]..offsets[s + 1] };
+    assert!(offsets.is_sorted(), "sentences overlap");
+    let y = Apart::new(y);
+    each((offsets.len() - 1) * across, &|i| {
+        let (sentence, col) = (i / across, i % across * cols);
+        // SAFETY: sentences follow one another, as do their columns; each block is asked for once.
+        f(sentence, col, unsafe { y.block(rows(sentence), col..width.min(col + cols)) });
+    });
 }
 
 #[cfg(test)]
@@ -78,11 +361,91 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_piece_is_done_once_by_any_number_of_threads() {
+        for threads in [1, 2, 3, 8] {
+            let crew = Crew::new(threads).unwrap();
+            for pieces in [0, 1, 2, 7, 1000] {
+                let count: Vec<AtomicUsize> = (0..pieces).map(|_| AtomicUsize::new(0)).collect();
+                crew.run(|| each(pieces, &|i| drop(count[i].fetch_add(1, SeqCst))));
+                assert!(count.iter().all(|count| count.load(SeqCst) == 1), "{threads} {pieces}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_hundred_thousand_short_jobs_neither_hang_nor_mix() {
+        let crew = Crew::new(3).unwrap();
+        crew.run(|| {
+            for round in 0..100_000 {
+                let sum = AtomicUsize::new(0);
+                each(4, &|i| drop(sum.fetch_add(round + i, SeqCst)));
+                assert_eq!(sum.into_inner(), 4 * round + 6);
+            }
+        });
+    }
+
+    #[test]
+    fn helpers_that_fell_asleep_are_woken() {
+        let crew = Crew::new(2).unwrap();
+        for _ in 0..3 {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            let names = Mutex::new(std::collections::HashSet::new());
+            // Each waits for the other: one thread alone would never be done.
+            let meeting = std::sync::Barrier::new(2);
+            crew.run(|| {
+                each(2, &|_| {
+                    meeting.wait();
+                    names.lock().unwrap().insert(std::thread::current().id());
+                })
+            });
+            assert_eq!(names.into_inner().unwrap().len(), 2);
+        }
+    }
+
+    #[test]
+    fn inside_a_piece_nothing_is_shared_and_behind_it_the_crew_is_back() {
+        let crew = Crew::new(2).unwrap();
+        assert_eq!(threads(), 1);
+        crew.run(|| {
+            assert_eq!(threads(), 2);
+            each(4, &|_| {
+                assert_eq!(threads(), 1);
+                each(4, &|_| ());
+            });
+            assert_eq!(threads(), 2);
+        });
+        assert_eq!(threads(), 1);
+    }
+
+    #[test]
+    fn a_panic_in_a_piece_reaches_the_leader_and_the_crew_goes_on() {
+        let crew = Crew::new(2).unwrap();
+        for culprit in 0..8 {
+            let outcome = catch_unwind(AssertUnwindSafe(|| {
+                crew.run(|| each(8, &|i| assert!(i != culprit, "piece {i}")));
+            }));
+            assert!(outcome.is_err());
+        }
+        crew.run(|| each(8, &|_| ()));
+    }
+
+    #[test]
+    fn a_second_leader_works_alone() {
+        let crew = Crew::new(2).unwrap();
+        crew.run(|| {
+            std::thread::scope(|scope| {
+                let other = scope.spawn(|| crew.run(threads));
+                assert_eq!(other.join().unwrap(), 1);
+            });
+        });
+    }
+
+    #[test]
     fn every_row_is_visited_once_and_knows_its_number() {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+        let crew = Crew::new(3).unwrap();
         for rows in [0, 1, 5, 1000, 40_001] {
             let mut y = vec![0.0; rows * 2];
-            pool.install(|| {
+            crew.run(|| {
                 over_rows(MatMut::new(&mut y, rows, 2), 2, |first, mut y| {
                     for i in 0..y.rows() {
                         y.row_mut(i)[1] += (first + i + 1) as f32;

@@ -4,6 +4,8 @@
 //! frame is dropped everything is free again. The allocation grows to the largest pass seen
 //! and stays: a warm forward allocates nothing.
 
+use std::sync::{Mutex, PoisonError};
+
 use zhengzi_kernels::MatMut;
 
 /// Matrices and their rows begin at multiples of this many floats: one cache line.
@@ -35,6 +37,27 @@ impl Arena {
         }
         let skip = self.buffer.as_ptr().align_offset(ALIGN * size_of::<f32>()).min(ALIGN);
         Frame { rest: &mut self.buffer[skip..] }
+    }
+}
+
+/// Arenas for passes that run side by side: as many as ever did at once.
+#[derive(Default)]
+pub struct Arenas(Mutex<Vec<Arena>>);
+
+impl Arenas {
+    /// None yet.
+    pub fn new() -> Arenas {
+        Arenas::default()
+    }
+
+    /// Lends one to `work`.
+    pub fn with<R>(&self, work: impl FnOnce(&mut Arena) -> R) -> R {
+        let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let idle = lock().pop();
+        let mut arena = idle.unwrap_or_default();
+        let result = work(&mut arena);
+        lock().push(arena);
+        result
     }
 }
 

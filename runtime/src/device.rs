@@ -1,30 +1,36 @@
-//! Where a network runs: the CPU, as a choice of instructions and a pool of threads.
+//! Where a network runs: the CPU, as a choice of instructions, numbers and threads.
 
 use std::fmt;
 use std::sync::Arc;
 
-use zhengzi_kernels::Isa;
+use zhengzi_kernels::parallel::{self, Crew};
+use zhengzi_kernels::{Isa, Precision};
 
-/// A CPU: the instruction set that its kernels use and the threads that they share.
+/// A CPU: the instruction set that its kernels use, the threads that share them, and the
+/// numbers that they multiply.
 ///
-/// Cloning is cheap and shares the pool.
+/// Cloning is cheap and shares the threads.
 #[derive(Clone)]
 pub struct Cpu {
     isa: Isa,
-    pool: Arc<rayon::ThreadPool>,
+    precision: Option<Precision>,
+    crew: Arc<Crew>,
 }
 
 impl Cpu {
-    /// `threads` threads (at least one) running kernels of `isa`.
+    /// `threads` threads (at least one) running kernels of `isa`: the caller's and helpers.
     ///
     /// Fails only where the system refuses to start a thread.
     pub fn new(isa: Isa, threads: usize) -> Result<Cpu, DeviceError> {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads.max(1))
-            .thread_name(|i| format!("zhengzi-{i}"))
-            .build()
+        let crew = Crew::new(threads)
             .map_err(|error| DeviceError(format!("cannot start {threads} threads: {error}")))?;
-        Ok(Cpu { isa, pool: Arc::new(pool) })
+        Ok(Cpu { isa, precision: None, crew: Arc::new(crew) })
+    }
+
+    /// The same with products of all networks loaded from now on in this precision; `None` leaves
+    /// it to the file and the instruction set ([`Weights::of`](crate::Weights::of)).
+    pub fn with_precision(self, precision: Option<Precision>) -> Cpu {
+        Cpu { precision, ..self }
     }
 
     /// The instruction set.
@@ -32,15 +38,26 @@ impl Cpu {
         self.isa
     }
 
-    /// The number of threads.
-    pub fn threads(&self) -> usize {
-        self.pool.current_num_threads()
+    /// The precision that was asked for.
+    pub fn precision(&self) -> Option<Precision> {
+        self.precision
     }
 
-    /// Runs `work` inside the pool, where kernels find their threads. A forward pass enters
-    /// once, so that the fork and join is paid once and not at each of its dozens of steps.
-    pub fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
-        self.pool.install(work)
+    /// The number of threads.
+    pub fn threads(&self) -> usize {
+        self.crew.threads()
+    }
+
+    /// Does `work` with the help of the crew, which kernels find by themselves. A forward pass enters
+    /// once; then each of its dozens of steps costs a microsecond to share.
+    pub fn run<R>(&self, work: impl FnOnce() -> R) -> R {
+        self.crew.run(work)
+    }
+
+    /// Calls `piece(0)`, … `piece(pieces − 1)`, each once, each on one thread from its begin to its
+    /// end: for work in which there is nothing to wait for, like whole sentences.
+    pub fn each(&self, pieces: usize, piece: &(dyn Fn(usize) + Sync)) {
+        self.run(|| parallel::each(pieces, piece));
     }
 }
 

@@ -2,7 +2,7 @@
 //! activations, and weights in the layout that the kernels read.
 //!
 //! Knows no network and no text. A reader begins with [`Checkpoint::open`], which maps a
-//! model file, and [`Linear::load`], which turns two of its tensors into a layer.
+//! model file, and [`Weights`], which turns its tensors into the parts of a network.
 
 pub mod arena;
 pub mod checkpoint;
@@ -11,10 +11,12 @@ pub mod error;
 pub mod linear;
 mod mapped;
 pub mod tensor;
+pub mod weights;
 
-pub use arena::{Arena, Frame};
+pub use arena::{Arena, Arenas, Frame};
 pub use checkpoint::{Checkpoint, Container};
 pub use device::Cpu;
 pub use error::CheckpointError;
-pub use linear::{Linear, matrix, vector};
+pub use linear::{Linear, Table};
 pub use tensor::{DType, TensorView};
+pub use weights::Weights;

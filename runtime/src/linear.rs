@@ -1,52 +1,23 @@
-//! y = x · Wᵀ + b: the layer that holds nearly all weights of a network.
+//! y = x · Wᵀ + b: the layer that holds nearly all weights of a network; and W alone, as a table.
 
-use zhengzi_kernels::gemm::{Epilogue, PackedB, gemm};
+use std::sync::Arc;
+
+use zhengzi_kernels::gemm::{Epilogue, PackedB, gemm, gemm_unpacked};
 use zhengzi_kernels::matrix::Shared;
-use zhengzi_kernels::{Isa, MatMut, MatRef, gelu::Activation};
+use zhengzi_kernels::{Isa, MatMut, MatRef, embedding, gelu::Activation};
 
-use crate::{Checkpoint, CheckpointError};
-
-/// A weight W `[outputs, inputs]` with its bias `[outputs]`, as torch's `nn.Linear` stores them;
-/// the weight packed as the kernels read it.
+/// A weight W `[outputs, inputs]`, packed as the kernels read it, with its bias `[outputs]`.
+/// [`Weights::linear`](crate::Weights::linear) loads one.
 pub struct Linear {
-    weight: PackedB,
+    weight: Arc<PackedB>,
     bias: Vec<f32>,
 }
 
 impl Linear {
-    /// `{prefix}.weight` and `{prefix}.bias`, which must have these extents.
-    pub fn load(
-        checkpoint: &Checkpoint,
-        prefix: &str,
-        outputs: usize,
-        inputs: usize,
-    ) -> Result<Linear, CheckpointError> {
-        Linear::load_joined(checkpoint, &[prefix], outputs, inputs)
-    }
-
-    /// Several layers of the same input as one, their outputs side by side: `outputs` for each
-    /// prefix. One product over all of them costs less than one for each.
-    pub fn load_joined(
-        checkpoint: &Checkpoint,
-        prefixes: &[&str],
-        outputs: usize,
-        inputs: usize,
-    ) -> Result<Linear, CheckpointError> {
-        let names: Vec<String> = prefixes.iter().map(|prefix| format!("{prefix}.weight")).collect();
-        let mut bias = Vec::with_capacity(prefixes.len() * outputs);
-        let mut weights = Vec::with_capacity(prefixes.len());
-        for (prefix, name) in prefixes.iter().zip(&names) {
-            weights.push(matrix(checkpoint, name, outputs, inputs)?);
-            bias.extend(vector(checkpoint, &format!("{prefix}.bias"), outputs)?);
-        }
-        let parts: Vec<MatRef<f32>> = weights
-            .iter()
-            .map(|weight| MatRef::new((**weight).as_ref(), outputs, inputs))
-            .collect();
-        let weight = PackedB::pack(&parts);
-        // What was packed need not stay in memory as it lies in the file, too.
-        names.iter().try_for_each(|name| checkpoint.tensor(name).map(|tensor| tensor.release()))?;
-        Ok(Linear { weight, bias })
+    /// Panics where the bias is not as long as W has rows.
+    pub fn new(weight: Arc<PackedB>, bias: Vec<f32>) -> Linear {
+        assert!(bias.len() == weight.n(), "a bias of {} for {} rows", bias.len(), weight.n());
+        Linear { weight, bias }
     }
 
     /// Width of y.
@@ -76,37 +47,40 @@ impl Linear {
     }
 }
 
-/// The matrix `name` `[rows, cols]`, in place where the file allows it.
-pub fn matrix(
-    checkpoint: &Checkpoint,
-    name: &str,
-    rows: usize,
-    cols: usize,
-) -> Result<Shared<f32>, CheckpointError> {
-    let tensor = checkpoint.tensor(name)?;
-    match tensor.shape() == [rows, cols] {
-        true => tensor.shared_f32(),
-        false => Err(tensor.error(format!(
-            "the shape is {:?} where the config asks for {:?}",
-            tensor.shape(),
-            [rows, cols]
-        ))),
-    }
+/// A matrix W `[rows, cols]` whose rows are looked up, and which is multiplied with now and then:
+/// the word embeddings, to which a generator's head is tied. Cloning shares it.
+#[derive(Clone)]
+pub enum Table {
+    /// As it lies in a file.
+    Rows {
+        /// Row by row.
+        values: Shared<f32>,
+        /// Rows.
+        rows: usize,
+        /// Columns.
+        cols: usize,
+    },
+    /// Packed, as a [`Linear`]'s weight is.
+    Packed(Arc<PackedB>),
 }
 
-/// The vector `name` `[len]`, copied and checked to be finite.
-pub fn vector(
-    checkpoint: &Checkpoint,
-    name: &str,
-    len: usize,
-) -> Result<Vec<f32>, CheckpointError> {
-    let tensor = checkpoint.tensor(name)?;
-    match tensor.shape() == [len] {
-        true => tensor.to_f32(),
-        false => Err(tensor.error(format!(
-            "the shape is {:?} where the config asks for {:?}",
-            tensor.shape(),
-            [len]
-        ))),
+impl Table {
+    /// The same for the kernel that looks rows up.
+    pub fn view(&self) -> embedding::Table<'_> {
+        match self {
+            Table::Rows { values, rows, cols } => {
+                embedding::Table::Rows(MatRef::new((**values).as_ref(), *rows, *cols))
+            }
+            Table::Packed(packed) => embedding::Table::Packed(packed),
+        }
+    }
+
+    /// y `[m, rows]` = x `[m, cols]` · Wᵀ + bias.
+    pub fn multiply(&self, isa: Isa, x: MatRef<f32>, bias: &[f32], y: MatMut<f32>) {
+        let epilogue = Epilogue::Bias(bias);
+        match self.view() {
+            embedding::Table::Rows(w) => gemm_unpacked(isa, x, w, epilogue, y),
+            embedding::Table::Packed(packed) => gemm(isa, x, packed, epilogue, y),
+        }
     }
 }

@@ -83,6 +83,14 @@ impl MappedFile {
         (before.is_empty() && after.is_empty()).then_some(values)
     }
 
+    /// The same as `u32`.
+    pub(crate) fn as_u32(&self, range: Range<usize>) -> Option<&[u32]> {
+        let bytes = self.bytes().get(range)?;
+        // SAFETY: as for `as_f32`.
+        let (before, words, after) = unsafe { bytes.align_to::<u32>() };
+        (before.is_empty() && after.is_empty()).then_some(words)
+    }
+
     /// Tells the kernel that `range` was copied and its pages may go: they come back from the
     /// file if they are read again. Without this, a copied file counts twice in memory.
     pub(crate) fn release(&self, range: Range<usize>) {

@@ -243,12 +243,34 @@ impl<'a> TensorView<'a> {
     /// not looked at: the map stays untouched until somebody reads it. Anything else is copied.
     pub fn shared_f32(&self) -> Result<Shared<f32>, CheckpointError> {
         if self.dtype() == DType::F32 && self.is_contiguous() {
-            let place = MappedF32 { file: Arc::clone(&self.0.file), range: self.byte_range() };
-            if place.get().is_some() {
+            let place = InPlace { file: Arc::clone(&self.0.file), range: self.byte_range() };
+            if place.file.as_f32(place.range.clone()).is_some() {
                 return Ok(Arc::new(place));
             }
         }
         Ok(Arc::new(self.to_f32()?))
+    }
+
+    /// Its bytes as words of four, in place where they lie on a 4-byte boundary, else copied.
+    pub(crate) fn shared_words(&self) -> Result<Shared<u32>, CheckpointError> {
+        if !self.is_contiguous() || !self.bytes().len().is_multiple_of(4) {
+            return Err(self.error("is not words of four bytes, one behind the other"));
+        }
+        let place = InPlace { file: Arc::clone(&self.0.file), range: self.byte_range() };
+        if place.file.as_u32(place.range.clone()).is_some() {
+            return Ok(Arc::new(place));
+        }
+        let (words, _) = self.bytes().as_chunks::<4>();
+        Ok(Arc::new(words.iter().map(|word| u32::from_ne_bytes(*word)).collect::<Vec<_>>()))
+    }
+
+    /// The values of a contiguous i32 tensor.
+    pub(crate) fn to_i32(self) -> Result<Vec<i32>, CheckpointError> {
+        if self.dtype() != DType::I32 || !self.is_contiguous() {
+            return Err(self.error(format!("is of {}, where i32 is needed", self.dtype())));
+        }
+        let (values, _) = self.bytes().as_chunks::<4>();
+        Ok(values.iter().map(|value| i32::from_le_bytes(*value)).collect())
     }
 
     /// Says that its values were copied: its pages need not stay in memory, and are read again
@@ -398,21 +420,21 @@ fn all_finite(values: &[f32]) -> bool {
     values.iter().fold(true, |all, x| all & x.is_finite())
 }
 
-/// f32 used in place; keeps its file mapped.
-struct MappedF32 {
+/// Part of a file used in place; keeps it mapped. Made where its alignment was seen to be right.
+struct InPlace {
     file: Arc<MappedFile>,
     range: Range<usize>,
 }
 
-impl MappedF32 {
-    fn get(&self) -> Option<&[f32]> {
-        self.file.as_f32(self.range.clone())
+impl AsRef<[f32]> for InPlace {
+    fn as_ref(&self) -> &[f32] {
+        self.file.as_f32(self.range.clone()).expect("asked when it was made")
     }
 }
 
-impl AsRef<[f32]> for MappedF32 {
-    fn as_ref(&self) -> &[f32] {
-        self.get().expect("asked when it was made")
+impl AsRef<[u32]> for InPlace {
+    fn as_ref(&self) -> &[u32] {
+        self.file.as_u32(self.range.clone()).expect("asked when it was made")
     }
 }
 

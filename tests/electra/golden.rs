@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use zhengzi_model::electra::{Batch, Config, Discriminator, Generator};
-use zhengzi_runtime::{Arena, Checkpoint, Cpu};
+use zhengzi_runtime::{Arenas, Checkpoint, Cpu};
 
 use super::weights::{self, Head, WeightFile};
 
@@ -156,10 +156,10 @@ impl Model {
             rows.extend(sentence.masked.iter().map(|row| batch.tokens() + row));
             batch.push(&sentence.ids);
         }
-        let arena = &mut Arena::new();
+        let arenas = &Arenas::new();
         match self {
-            Model::Discriminator(model) => model.logits(&batch, arena).unwrap(),
-            Model::Generator(model) => model.logits(&batch, &rows, arena).unwrap(),
+            Model::Discriminator(model) => model.logits(&batch, arenas).unwrap(),
+            Model::Generator(model) => model.logits(&batch, &rows, arenas).unwrap(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use zhengzi_model::electra::{Batch, Config, Discriminator, Generator};
-use zhengzi_runtime::{Arena, Checkpoint};
+use zhengzi_runtime::{Arenas, Checkpoint};
 
 use super::best;
 use super::golden::{close, numbers, usize};
@@ -49,7 +49,7 @@ fn the_trained_discriminator_agrees_on_its_reference_sentences() {
         batch.push(&ids(&sentence));
         expected.extend(numbers(&sentence["discriminator_logits"]));
     }
-    let found = model.logits(&batch, &mut Arena::new()).unwrap();
+    let found = model.logits(&batch, &Arenas::new()).unwrap();
     close(&found, &expected, "tiny-zh discriminator");
 }
 
@@ -61,14 +61,14 @@ fn the_trained_generator_agrees_on_its_reference_sentences() {
     let vocabulary = std::fs::read_to_string(folder.join("generator/vocab.txt")).unwrap();
     let vocabulary: Vec<&str> = vocabulary.lines().collect();
     let id = |token: &str| vocabulary.iter().position(|line| *line == token).unwrap();
-    let arena = &mut Arena::new();
+    let arenas = &Arenas::new();
     for sentence in reference(&folder) {
         for asked in sentence["generator_log_probabilities"].as_array().unwrap() {
             let (mut ids, row) = (ids(&sentence), usize(&asked["position"]));
             ids[row] = MASK;
             let mut batch = Batch::new();
             batch.push(&ids);
-            let logits = model.logits(&batch, &[row], arena).unwrap();
+            let logits = model.logits(&batch, &[row], arenas).unwrap();
             let whole = logits.iter().map(|&z| f64::from(z).exp()).sum::<f64>().ln();
             let top = asked["top"].as_array().unwrap();
             let expected: Vec<f64> = top.iter().map(|pair| pair[1].as_f64().unwrap()).collect();

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! threads      blocks of c, cut in halves along its longer side
-//! l in KC      steps of k: partial sums wait in c, exact
-//!  j in NC     columns: KC × NC of the panels stay in L2 while all rows of a pass by
+//! i in MC      bf16, int8: rows of a as the kernel wants them, made here
+//! l in KC      f32: steps of k; partial sums wait in c, exact
+//!  j in NC     columns: their panels stay in L2 while all rows of a pass by
 //!   i          rows of a tile: they stay in L1 while the panels pass by
 //!    p         tiles, side by side along the rows of c; the epilogue after the last steps
 //! ```
@@ -11,34 +12,40 @@
 //! Nothing here changes a bit: an element of c is one sum over k in order, whatever the blocks.
 //! Source: Goto & van de Geijn, *Anatomy of High-Performance Matrix Multiplication* (2008).
 //!
-//! Rows of a are read where they lie. A tile reads 14 of them at once; where their distance is a
+//! Rows of f32 are read where they lie. A tile reads 14 of them at once; where their distance is a
 //! multiple of 4 KiB all fall into the same set of L1, which has 8 or 12 places: whoever makes a
 //! should keep its rows a little apart (`runtime::Arena` does).
 
+use std::cell::RefCell;
 use std::ops::Range;
+use std::{ptr, slice};
 
 use super::pack::{Panels, WIDTH};
-use super::tile::{Microkernel, Start, Tile, Width};
+use super::quantize::{quantize, round_to_bf16};
+use super::tile::{Left, Microkernel, Scale, Start, Tile, Width};
 use super::{Epilogue, epilogue::finish};
-use crate::{Isa, MatMut, MatRef, parallel};
+use crate::{Isa, MatMut, MatRef, Precision, parallel};
 
-/// Steps of k at a time. Most sums then never leave the registers: h is 256 or 768, and only the
+/// Steps of k at a time in f32. Most sums then never leave the registers: h is 256 or 768, and only the
 /// product behind the feed-forward is longer. Half of it gains nothing.
 const KC: usize = 768;
 
-/// Values of the panels that wait in L2 for the next rows: 512 KiB, half of a small L2. The other
+/// Rows of a that are made into bf16 or int8 at a time: for k = 3072 in int8 384 KiB, in L2.
+const MC: usize = 128;
+
+/// Words of the panels that wait in L2 for the next rows: 512 KiB, half of a small L2. The other
 /// order, two panels in L1 and all rows passing by, was tried and is slower by a fifth where n
 /// is large: c is then written in short pieces all over memory.
 const IN_L2: usize = 128 << 10;
-
-/// Multiply-adds below which another thread costs more than it brings: some 10 µs of AVX-512.
-pub(super) const WORTH_A_FORK: usize = 1 << 20;
 
 /// Columns of the widest tile of any kernel.
 const WIDEST: usize = 4 * WIDTH;
 
 /// The largest tile, in floats.
-const LARGEST_TILE: usize = 14 * 2 * WIDTH;
+const LARGEST_TILE: usize = 32 * 2 * WIDTH;
+
+/// The longest sum that is exact in int8: 255 · 127 · k < 2³¹.
+pub(super) const LONGEST: usize = 66_000;
 
 /// c = epilogue(a · b), ready to be cut into pieces.
 pub(super) struct Product<'a> {
@@ -48,12 +55,45 @@ pub(super) struct Product<'a> {
     pub(super) epilogue: Epilogue<'a>,
 }
 
+/// Rows of a as the kernel reads them.
+struct Rows<'a> {
+    /// Row i of a lies at `words + (i − first) · stride`.
+    words: *const u32,
+    first: usize,
+    stride: usize,
+    /// Words of each.
+    k: usize,
+    /// int8: what a step of each is worth.
+    scales: &'a [f32],
+}
+
+thread_local! {
+    /// Where a thread makes its rows of bf16 or int8, and their scales.
+    static MADE: RefCell<(Vec<u32>, [f32; MC])> = const { RefCell::new((Vec::new(), [0.0; MC])) };
+}
+
 impl Product<'_> {
-    /// All of c, on the threads of the current pool where that pays.
+    /// All of c, shared by this thread's crew where that pays.
     pub(super) fn run_shared(&self, c: MatMut<f32>) {
-        let work = self.a.rows() * self.b.n().next_multiple_of(WIDTH) * self.b.k();
-        let pieces = parallel::pieces(work / WORTH_A_FORK);
-        self.share(0, 0, pieces, c);
+        let tall = self.kernel().rows();
+        let panels = c.cols().div_ceil(WIDTH);
+        let work = c.rows() * panels * self.b.stride();
+        let pieces = parallel::pieces(work, c.rows().div_ceil(tall) * panels);
+        // Whole tiles on either side, halves of the longer one.
+        let (mut rows, mut cols, mut cut) = (c.rows(), c.cols(), 1);
+        while cut < pieces {
+            let upper = (rows / 2).next_multiple_of(tall);
+            let left = (cols / 2).next_multiple_of(WIDEST);
+            match (upper < rows, left < cols) {
+                (true, across) if rows > cols || !across => rows = upper,
+                (_, true) => cols = left,
+                _ => break,
+            }
+            cut *= 2;
+        }
+        parallel::over_blocks(c, rows.max(1), cols.max(1), &|row, col, c| {
+            self.block(row, col / WIDTH, c)
+        });
     }
 
     /// All of c, on this thread.
@@ -61,46 +101,73 @@ impl Product<'_> {
         self.block(0, 0, c);
     }
 
-    /// The block `c` that begins at a row and a panel, in about so many pieces.
-    fn share(&self, row: usize, panel: usize, pieces: usize, c: MatMut<f32>) {
-        let (tall, panels) = (Microkernel::of(self.isa).rows(), c.cols().div_ceil(WIDTH));
-        // Whole tiles on either side.
-        let upper = (c.rows() / 2).next_multiple_of(tall);
-        let left = (panels / 2).next_multiple_of(WIDEST / WIDTH);
-        let (by_rows, by_panels) = (upper < c.rows(), left < panels);
-        if pieces < 2 || !(by_rows || by_panels) {
-            return self.block(row, panel, c);
-        }
-        if by_rows && (c.rows() > c.cols() || !by_panels) {
-            let (above, below) = c.split_at_row(upper);
-            rayon::join(
-                || self.share(row, panel, pieces / 2, above),
-                || self.share(row + upper, panel, pieces - pieces / 2, below),
-            );
-        } else {
-            let (before, after) = c.split_at_col(left * WIDTH);
-            rayon::join(
-                || self.share(row, panel, pieces / 2, before),
-                || self.share(row, panel + left, pieces - pieces / 2, after),
-            );
-        }
+    fn kernel(&self) -> &'static Microkernel {
+        Microkernel::of(self.isa, self.b.precision())
     }
 
-    /// The same block on this thread.
+    /// The block `c` that begins at a row and a panel, on this thread.
     fn block(&self, row: usize, panel: usize, mut c: MatMut<f32>) {
         if c.rows() == 0 || c.cols() == 0 {
             return;
         }
-        let kernel = Microkernel::of(self.isa);
+        let kernel = self.kernel();
+        if kernel.left == Left::InPlace {
+            let (words, stride, k) = (self.a.as_ptr().cast(), self.a.row_stride(), self.a.cols());
+            let a = Rows { words, first: 0, stride, k, scales: &[] };
+            return self.sweep(kernel, &a, row, panel, c);
+        }
+        MADE.with_borrow_mut(|(words, scales)| {
+            for rows in even(c.rows(), MC) {
+                let (first, last) = (row + rows.start, row + rows.end);
+                let a = self.make(kernel.left, first..last, words, scales);
+                let cols = 0..c.cols();
+                self.sweep(kernel, &a, first, panel, c.block(rows, cols));
+            }
+        });
+    }
+
+    /// Some rows of a, at most MC, as the kernel wants them.
+    fn make<'b>(
+        &self,
+        left: Left,
+        rows: Range<usize>,
+        words: &'b mut Vec<u32>,
+        scales: &'b mut [f32; MC],
+    ) -> Rows<'b> {
+        let groups = self.b.stride() / WIDTH;
+        // A line more than needed, so that rows do not all fall into one set of L1.
+        let stride = groups + WIDTH;
+        let len = rows.len().next_multiple_of(WIDTH) * stride;
+        if words.len() < len {
+            words.resize(len, 0);
+        }
+        let (made, spare) = words[..len].split_at_mut(rows.len() * stride);
+        for ((i, made), scale) in rows.clone().zip(made.chunks_exact_mut(stride)).zip(&mut *scales)
+        {
+            let (row, made) = (self.a.row(i), &mut made[..groups]);
+            match left {
+                Left::InPlace => unreachable!("rows that are read in place are not made"),
+                Left::Bf16 => round_to_bf16(row, made),
+                Left::Int8 { offset } => *scale = quantize(self.isa, row, offset, bytes(made)),
+            }
+        }
+        spare.fill(0);
+        Rows { words: words.as_ptr(), first: rows.start, stride, k: groups, scales }
+    }
+
+    /// c, whose first values are those of `row` and `panel`, on this thread.
+    fn sweep(&self, kernel: &Microkernel, a: &Rows, row: usize, panel: usize, mut c: MatMut<f32>) {
         // Rows of a single tile use each panel once: nothing is gained by keeping it.
-        let kc = if c.rows() <= kernel.rows() { self.b.k() } else { KC };
-        for steps in even(self.b.k(), kc) {
-            let nc = (IN_L2 / steps.len().max(1)).next_multiple_of(WIDEST);
+        let whole = c.rows() <= kernel.rows() || self.b.precision() != Precision::F32;
+        for steps in even(a.k, if whole { a.k } else { KC }) {
+            let groups = steps.len().min(self.b.stride() / WIDTH);
+            let nc = (IN_L2 / groups.max(1)).next_multiple_of(WIDEST);
             for first in (0..c.cols()).step_by(nc) {
                 let cols = first..c.cols().min(first + nc);
                 for rows in even(c.rows(), kernel.rows()) {
                     let c = c.block(rows.clone(), cols.clone());
-                    self.tiles(row + rows.start, panel + first / WIDTH, steps.clone(), c);
+                    let (row, panel) = (row + rows.start, panel + first / WIDTH);
+                    self.tiles(kernel, a, row, panel, steps.clone(), c);
                 }
             }
         }
@@ -108,14 +175,21 @@ impl Product<'_> {
 
     /// c, the height of a tile, as tiles side by side: the widest that there are for its height
     /// first, then narrower ones for what remains.
-    fn tiles(&self, row: usize, panel: usize, steps: Range<usize>, mut c: MatMut<f32>) {
+    fn tiles(
+        &self,
+        kernel: &Microkernel,
+        a: &Rows,
+        row: usize,
+        panel: usize,
+        steps: Range<usize>,
+        mut c: MatMut<f32>,
+    ) {
         let (rows, panels) = (c.rows(), c.cols().div_ceil(WIDTH));
-        let widths = Microkernel::of(self.isa).widths.iter();
         let mut p = 0;
-        for width in widths.filter(|width| width.heights.len() >= rows) {
+        for width in kernel.widths.iter().filter(|width| width.heights.len() >= rows) {
             while p + width.panels <= panels {
                 let cols = p * WIDTH..c.cols().min((p + width.panels) * WIDTH);
-                self.tile(width, row, panel + p, steps.clone(), c.block(0..rows, cols));
+                self.tile(width, a, row, panel + p, steps.clone(), c.block(0..rows, cols));
                 p += width.panels;
             }
         }
@@ -125,24 +199,36 @@ impl Product<'_> {
     fn tile(
         &self,
         width: &Width,
+        a: &Rows,
         row: usize,
         panel: usize,
         steps: Range<usize>,
         mut c: MatMut<f32>,
     ) {
-        let (k, rows) = (self.b.k(), c.rows());
-        let a = self.a.block(row..row + rows, steps.clone());
-        let b = self.b.rows(panel, steps.start);
-        let reach = WIDTH * ((width.panels - 1) * k + steps.len());
-        assert!(b.len() >= reach, "{reach} floats of panels in {}", b.len());
+        let rows = c.rows();
+        // Words of a for each group of the panels: 2 where bf16 is multiplied by f32, else 1.
+        let per_group = a.k.div_ceil((self.b.stride() / WIDTH).max(1)).max(1);
+        let b = self.b.words(panel, steps.start / per_group);
+        let reach = self.b.stride() * (width.panels - 1) + WIDTH * steps.len().div_ceil(per_group);
+        assert!(b.len() >= reach, "{reach} words of panels in {}", b.len());
         let cols = width.panels * WIDTH;
         let bias = self.epilogue.bias().map(|bias| &bias[panel * WIDTH..][..c.cols()]);
+        let scale = match self.b.precision() {
+            Precision::Int8 => {
+                let (columns, sums) = self.b.columns(panel);
+                let (columns, sums) = (&columns[..cols], &sums[..cols]);
+                let rows = &a.scales[row - a.first..][..rows];
+                Scale { rows: rows.as_ptr(), columns: columns.as_ptr(), sums: sums.as_ptr() }
+            }
+            _ => Scale { rows: ptr::null(), columns: ptr::null(), sums: ptr::null() },
+        };
         let mut tile = Tile {
+            rows,
             k: steps.len(),
-            a: a.as_ptr(),
-            a_stride: a.row_stride(),
+            a: a.words.wrapping_add((row - a.first) * a.stride + steps.start),
+            a_stride: a.stride,
             b: b.as_ptr(),
-            panel_stride: WIDTH * k,
+            panel_stride: self.b.stride(),
             c: c.as_mut_ptr(),
             c_stride: c.row_stride(),
             start: match bias {
@@ -150,12 +236,14 @@ impl Product<'_> {
                 Some(bias) => Start::Row(bias.as_ptr()),
                 None => Start::Zero,
             },
+            scale,
         };
         let run = width.heights[rows - 1];
         if c.cols() == cols {
-            // SAFETY: the isa of this product chose the kernel. a is a block of `rows` rows and k
-            // steps, b was seen to reach to its last panel's last step, c is a block of the tile's
-            // rows and columns, borrowed alone, and the bias as wide.
+            // SAFETY: the isa of this product chose the kernel. a has these rows (`row` is one of c's,
+            // of which a has as many) and steps, b was seen to reach to its last panel's last
+            // step, c is a block of the tile's rows and columns, borrowed alone, the bias as
+            // wide; in int8 there is a scale for each row and each column.
             unsafe { run(&tile) };
         } else {
             // The last panel is wider than c: the tile goes by way of memory of its own.
@@ -176,10 +264,16 @@ impl Product<'_> {
                 row.copy_from_slice(&whole[..row.len()]);
             }
         }
-        if steps.end == k {
+        if steps.end == a.k {
             finish(self.isa, self.epilogue, row, panel * WIDTH, c);
         }
     }
+}
+
+/// The same memory as bytes.
+fn bytes(words: &mut [u32]) -> &mut [u8] {
+    // SAFETY: a u32 is four bytes, every pattern is valid for both, and the borrow goes over.
+    unsafe { slice::from_raw_parts_mut(words.as_mut_ptr().cast(), size_of_val(words)) }
 }
 
 /// 0..len in as few ranges of at most `most` as there can be, all but equally long; one empty range
@@ -208,9 +302,11 @@ mod tests {
     #[test]
     fn the_largest_tile_of_every_kernel_fits_its_buffer() {
         for isa in Isa::available() {
-            for width in Microkernel::of(isa).widths {
-                assert!(width.heights.len() * width.panels * WIDTH <= LARGEST_TILE);
-                assert!(width.panels * WIDTH <= WIDEST);
+            for precision in Precision::ALL {
+                for width in Microkernel::of(isa, precision).widths {
+                    assert!(width.heights.len() * width.panels * WIDTH <= LARGEST_TILE);
+                    assert!(width.panels * WIDTH <= WIDEST);
+                }
             }
         }
     }

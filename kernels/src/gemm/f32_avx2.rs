@@ -10,13 +10,15 @@
 use std::arch::x86_64::*;
 
 use super::pack::WIDTH;
-use super::tile::{Microkernel, Start, Tile, Width};
+use super::tile::{Left, Microkernel, Start, Tile, Width};
 
 /// Lanes of a register.
 const LANES: usize = 8;
 
 /// 1 × 64, 3 × 32, 6 × 16.
 pub(super) const AVX2: Microkernel = Microkernel {
+    name: "f32 avx2",
+    left: Left::InPlace,
     widths: &[
         Width { panels: 4, heights: &[tile::<1, 4>] },
         Width { panels: 2, heights: &[tile::<1, 2>, tile::<2, 2>, tile::<3, 2>] },
@@ -60,7 +62,7 @@ unsafe fn tile<const ROWS: usize, const PANELS: usize>(t: &Tile) {
                 }
             }
         }
-        let (mut a, mut b, mut left) = (t.a, t.b, t.k);
+        let (mut a, mut b, mut left) = (t.a.cast::<f32>(), t.b.cast::<f32>(), t.k);
         while left >= UNROLL {
             for l in 0..UNROLL {
                 step(&mut c, a.add(l), t.a_stride, b.add(l * WIDTH), t.panel_stride);

@@ -11,10 +11,12 @@
 use std::arch::x86_64::*;
 
 use super::pack::WIDTH;
-use super::tile::{Microkernel, Run, Start, Tile, Width};
+use super::tile::{Left, Microkernel, Run, Start, Tile, Width};
 
 /// 3 × 64, 14 × 32, 14 × 16.
 pub(super) const AVX512: Microkernel = Microkernel {
+    name: "f32 avx512",
+    left: Left::InPlace,
     widths: &[
         Width { panels: 4, heights: &[tile::<1, 4>, tile::<2, 4>, tile::<3, 4>] },
         Width { panels: 2, heights: &TWO_PANELS },
@@ -83,7 +85,7 @@ unsafe fn tile<const ROWS: usize, const PANELS: usize>(t: &Tile) {
                 }
             }
         }
-        let (mut a, mut b, mut left) = (t.a, t.b, t.k);
+        let (mut a, mut b, mut left) = (t.a.cast::<f32>(), t.b.cast::<f32>(), t.k);
         while left >= UNROLL {
             for l in 0..UNROLL {
                 step(&mut c, a.add(l), t.a_stride, b.add(l * WIDTH), t.panel_stride);

@@ -10,7 +10,7 @@
 use std::arch::aarch64::*;
 
 use super::pack::WIDTH;
-use super::tile::{Microkernel, Start, Tile, Width};
+use super::tile::{Left, Microkernel, Start, Tile, Width};
 
 /// Lanes of a register.
 const LANES: usize = 4;
@@ -20,6 +20,8 @@ const QUARTERS: usize = WIDTH / LANES;
 
 /// 1 × 64, 3 × 32, 6 × 16.
 pub(super) const NEON: Microkernel = Microkernel {
+    name: "f32 neon",
+    left: Left::InPlace,
     widths: &[
         Width { panels: 4, heights: &[tile::<1, 4>] },
         Width { panels: 2, heights: &[tile::<1, 2>, tile::<2, 2>, tile::<3, 2>] },
@@ -60,15 +62,16 @@ unsafe fn tile<const ROWS: usize, const PANELS: usize>(t: &Tile) {
                 }
             }
         }
+        let (a, b) = (t.a.cast::<f32>(), t.b.cast::<f32>());
         for l in 0..t.k {
             let mut row = [[vdupq_n_f32(0.0); QUARTERS]; PANELS];
             for (p, row) in row.iter_mut().enumerate() {
                 for (q, row) in row.iter_mut().enumerate() {
-                    *row = vld1q_f32(t.b.add(p * t.panel_stride + l * WIDTH + q * LANES));
+                    *row = vld1q_f32(b.add(p * t.panel_stride + l * WIDTH + q * LANES));
                 }
             }
             for (i, c) in c.iter_mut().enumerate() {
-                let a = *t.a.add(i * t.a_stride + l);
+                let a = *a.add(i * t.a_stride + l);
                 for (c, &row) in c.as_flattened_mut().iter_mut().zip(row.as_flattened()) {
                     *c = vfmaq_n_f32(*c, row, a);
                 }

@@ -7,7 +7,8 @@
 //! a `[m, k]`, W `[n, k]` (out × in, as PyTorch stores a Linear), c `[m, n]`. Each sum is one chain
 //! of fused multiply-adds over k in order, on every level but scalar, which rounds products and
 //! sums apart. So a row of c depends on k, on W and on that row of a alone: it has the same bits for
-//! any number of threads, whatever other rows a has, and on every level with vectors.
+//! any number of threads, whatever other rows a has, and on every level with vectors. In bf16 and int8
+//! see [`Precision`]; int8 sums are exact, so every level has the same bits.
 //!
 //! Cost: 2mnk flops over mk + nk + mn values. For m in the hundreds bound by arithmetic; for one
 //! sentence (m of 10 to 40) by reading W. All other ops together are a tenth of it.
@@ -15,11 +16,13 @@
 //! | file            | what |
 //! |-----------------|------|
 //! | `pack.rs`       | W in panels of 16 columns, the same for every level |
+//! | `quantize.rs`   | rows of a as bf16 or int8 |
 //! | `tile.rs`       | what a micro-kernel is |
-//! | `scalar.rs`     | the reference, 1 × 16 |
+//! | `scalar.rs`     | the reference, 1 × 16, in every precision |
 //! | `f32_avx2.rs`   | 6 × 16 |
 //! | `f32_avx512.rs` | 14 × 32 |
 //! | `f32_neon.rs`   | 6 × 16 |
+//! | `int8_avx512_vnni.rs` | 14 × 32 |
 //! | `blocking.rs`   | the loops around them, and how threads share them |
 //! | `epilogue.rs`   | what is done to a tile of c before it leaves L1 |
 
@@ -31,7 +34,10 @@ mod f32_avx2;
 mod f32_avx512;
 #[cfg(target_arch = "aarch64")]
 mod f32_neon;
+#[cfg(target_arch = "x86_64")]
+mod int8_avx512_vnni;
 mod pack;
+mod quantize;
 mod scalar;
 mod tile;
 
@@ -39,12 +45,14 @@ pub use epilogue::Epilogue;
 pub use pack::PackedB;
 pub(crate) use pack::{Panels, Scratch};
 
-use crate::{Isa, MatMut, MatRef, parallel};
-use blocking::Product;
+use crate::{Isa, MatMut, MatRef, Precision, parallel};
+use blocking::{LONGEST, Product};
+use tile::Microkernel;
 
 /// c `[m, n]` = epilogue(a `[m, k]` · Wᵀ), on the threads of the current pool.
 pub fn gemm(isa: Isa, a: MatRef<f32>, b: &PackedB, epilogue: Epilogue, c: MatMut<f32>) {
     assert_fit(a, (b.n(), b.k()), &epilogue, &c);
+    assert!(b.precision() != Precision::Int8 || b.k() <= LONGEST, "a sum of {} in int8", b.k());
     Product { isa, a, b: b.panels(), epilogue }.run_shared(c);
 }
 
@@ -55,7 +63,9 @@ pub fn gemm_unpacked(isa: Isa, a: MatRef<f32>, w: MatRef<f32>, epilogue: Epilogu
     assert_fit(a, (w.rows(), w.cols()), &epilogue, &c);
     // To pack a value costs about as much as 16 multiply-adds.
     let work = (a.rows() + 16) * w.rows() * w.cols();
-    parallel::over_cols(c, STRIP, work / blocking::WORTH_A_FORK, &|first, mut c| {
+    let pieces = parallel::pieces(work, c.cols().div_ceil(STRIP));
+    let cols = c.cols().div_ceil(pieces).next_multiple_of(STRIP).max(1);
+    parallel::over_blocks(c, a.rows().max(1), cols, &|_, first, mut c| {
         let mut scratch = Scratch::default();
         for col in (0..c.cols()).step_by(STRIP) {
             let cols = col..c.cols().min(col + STRIP);
@@ -70,9 +80,9 @@ pub fn gemm_unpacked(isa: Isa, a: MatRef<f32>, w: MatRef<f32>, epilogue: Epilogu
 /// Rows of W that [`gemm_unpacked`] packs at a time: four panels, which for k up to 4096 stay in L2.
 const STRIP: usize = 64;
 
-/// What multiplies on this level, for whoever asks what ran.
-pub fn engine(isa: Isa) -> &'static str {
-    isa.level().name()
+/// What multiplies on this level in this precision, for whoever asks what ran.
+pub fn engine(isa: Isa, precision: Precision) -> &'static str {
+    Microkernel::of(isa, precision).name
 }
 
 /// c `[m, n]` = a `[m, k]` · b `[k, n]`, on this thread: for a caller that is one of many already.
@@ -102,7 +112,13 @@ mod tests {
             let run = |epilogue| {
                 let (mut c, mut d) = ([f32::NAN; 2], [f32::NAN; 2]);
                 let a = MatRef::new(&[1.0, 2.0, 3.0], 1, 3);
-                gemm(isa, a, &PackedB::pack(&[weight]), epilogue, MatMut::new(&mut c, 1, 2));
+                gemm(
+                    isa,
+                    a,
+                    &PackedB::pack(Precision::F32, &[weight]),
+                    epilogue,
+                    MatMut::new(&mut c, 1, 2),
+                );
                 gemm_unpacked(isa, a, weight, epilogue, MatMut::new(&mut d, 1, 2));
                 assert_eq!(c, d);
                 c
@@ -120,6 +136,6 @@ mod tests {
     #[should_panic(expected = "a part of 2 columns beside one of 3")]
     fn parts_of_unequal_width_are_refused() {
         let w = [0.0; 5];
-        PackedB::pack(&[MatRef::new(&w, 1, 3), MatRef::new(&w, 1, 2)]);
+        PackedB::pack(Precision::F32, &[MatRef::new(&w, 1, 3), MatRef::new(&w, 1, 2)]);
     }
 }

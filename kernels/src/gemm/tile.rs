@@ -1,4 +1,4 @@
-//! What a micro-kernel is: data, one for each instruction set.
+//! What a micro-kernel is: data, one for each instruction set and precision.
 //!
 //! ```text
 //! c [rows, 16 panels]  =  (0, bias or c)  +  a [rows, k] · b [k, 16 panels]
@@ -9,13 +9,31 @@
 //! fewer loads a multiply-add; the registers set the limit. With few rows there is nothing to reuse,
 //! but one multiply-add takes four cycles, and two begin in each: eight sums must be
 //! open at once. So few rows take more panels, and each kernel lists what it can do.
+//!
+//! In bf16 and int8 a step takes a word of each row, two or four values at once (`pack.rs`).
 
-use crate::{Isa, Vectors};
+use crate::{Isa, Level, Precision, Vectors};
 
-/// The micro-kernels of one instruction set.
+/// The micro-kernels of one instruction set and precision.
 pub(super) struct Microkernel {
+    /// What `inspect` and `bench` call it.
+    pub(super) name: &'static str,
+    /// What it wants a to be.
+    pub(super) left: Left,
     /// Most panels first; the last has one panel, and the most rows that any has.
     pub(super) widths: &'static [Width],
+}
+
+/// The left factor as a kernel reads it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Left {
+    /// Rows of f32 where they lie: k values each.
+    InPlace,
+    /// Rows of bf16, in words of two, with zeros up to the end of the panels' groups, and rows of zeros up
+    /// to a multiple of 16.
+    Bf16,
+    /// Rows of int8 in words of four with this added to each byte, likewise filled up.
+    Int8 { offset: u8 },
 }
 
 /// Tiles of one width.
@@ -31,19 +49,34 @@ pub(super) type Run = unsafe fn(&Tile);
 
 /// Where a tile's factors lie, for a number of rows and panels that its maker knows.
 pub(super) struct Tile {
-    /// Steps of the sum.
+    /// Rows, for a maker of several heights.
+    pub(super) rows: usize,
+    /// Words of a row of a: steps of the sum.
     pub(super) k: usize,
-    /// Row i: k floats to read at `a + i · a_stride`.
-    pub(super) a: *const f32,
+    /// Row i: k words to read at `a + i · a_stride`.
+    pub(super) a: *const u32,
     pub(super) a_stride: usize,
-    /// Panel p: 16 k floats to read at `b + p · panel_stride`.
-    pub(super) b: *const f32,
+    /// Panel p: 16 words to read for each group of k, at `b + p · panel_stride`.
+    pub(super) b: *const u32,
     pub(super) panel_stride: usize,
     /// Row i: 16 · panels floats to write, ours alone, at `c + i · c_stride`.
     pub(super) c: *mut f32,
     pub(super) c_stride: usize,
     /// What the sums begin with.
     pub(super) start: Start,
+    /// int8 only; else its pointers point to nothing.
+    pub(super) scale: Scale,
+}
+
+/// What the integer sums of a tile in int8 are worth: c = start + sum · (row · column).
+#[derive(Clone, Copy)]
+pub(super) struct Scale {
+    /// A float for each row.
+    pub(super) rows: *const f32,
+    /// 16 · panels floats.
+    pub(super) columns: *const f32,
+    /// 16 · panels integers: Σ b of each column, which a kernel with an offset takes off.
+    pub(super) sums: *const i32,
 }
 
 /// What a tile's sums begin with.
@@ -58,16 +91,24 @@ pub(super) enum Start {
 }
 
 impl Microkernel {
-    /// The tiles of this instruction set.
-    pub(super) fn of(isa: Isa) -> &'static Microkernel {
-        match isa.vectors() {
-            #[cfg(target_arch = "x86_64")]
-            Vectors::Avx512 => &super::f32_avx512::AVX512,
-            #[cfg(target_arch = "x86_64")]
-            Vectors::Avx2 => &super::f32_avx2::AVX2,
-            #[cfg(target_arch = "aarch64")]
-            Vectors::Neon => &super::f32_neon::NEON,
-            _ => &super::scalar::SCALAR,
+    /// The tiles of this instruction set and precision.
+    pub(super) fn of(isa: Isa, precision: Precision) -> &'static Microkernel {
+        match precision {
+            Precision::F32 => match isa.vectors() {
+                #[cfg(target_arch = "x86_64")]
+                Vectors::Avx512 => &super::f32_avx512::AVX512,
+                #[cfg(target_arch = "x86_64")]
+                Vectors::Avx2 => &super::f32_avx2::AVX2,
+                #[cfg(target_arch = "aarch64")]
+                Vectors::Neon => &super::f32_neon::NEON,
+                _ => &super::scalar::F32,
+            },
+            Precision::Bf16 => &super::scalar::BF16,
+            Precision::Int8 => match isa.level() {
+                #[cfg(target_arch = "x86_64")]
+                Level::Avx512Vnni => &super::int8_avx512_vnni::KERNEL,
+                _ => &super::scalar::INT8,
+            },
         }
     }
 

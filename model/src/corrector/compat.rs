@@ -48,7 +48,7 @@ pub(super) fn correct(
 ) -> Result<Vec<Vec<Correction>>, Error> {
     let mut pieces = flagged_pieces(&mut corrector.detector, lines)?;
     let mut corrections = vec![Vec::new(); lines.len()];
-    let Corrector { generator, detector: Detector { tokenizer, arena, stages, .. }, .. } =
+    let Corrector { generator, detector: Detector { tokenizer, arenas, stages, .. }, .. } =
         corrector;
     // Pieces do not see each other: the n-th flagged character of all of them is one batch.
     while !pieces.is_empty() {
@@ -66,7 +66,7 @@ pub(super) fn correct(
             })
             .collect();
         let begin = Instant::now();
-        let network = filled(generator, tokenizer, &gaps, arena, |gap, _, logits| {
+        let network = filled(generator, tokenizer, &gaps, arenas, |gap, _, logits| {
             let (piece, (at, logit)) = (&mut pieces[gap], asked[gap]);
             if let Some((chosen, alternatives)) = choose(tokenizer, piece.ids[at], logits) {
                 corrections[piece.line].push(Correction {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
-use zhengzi_runtime::{Arena, Checkpoint, Cpu};
+use zhengzi_runtime::{Arenas, Checkpoint, Cpu};
 
 use super::rounds::Suspect;
 use super::script::{Script, Written};
@@ -24,7 +24,7 @@ pub struct Detector {
     pub(super) tokenizer: Arc<Tokenizer>,
     pub(super) discriminator: Discriminator,
     pub(super) settings: Settings,
-    pub(super) arena: Arena,
+    pub(super) arenas: Arenas,
     pub(super) stages: Stages,
 }
 
@@ -45,7 +45,7 @@ impl Detector {
             tokenizer,
             discriminator,
             settings,
-            arena: Arena::new(),
+            arenas: Arenas::new(),
             stages: Stages::default(),
         }
     }
@@ -127,8 +127,8 @@ impl Detector {
     /// The logit "was replaced" of every token of every sequence.
     pub(super) fn replaced(&mut self, sequences: &[&[u32]]) -> Result<Vec<Vec<f32>>, Error> {
         let begin = Instant::now();
-        let Detector { discriminator, tokenizer, arena, .. } = self;
-        let logits = reading::replaced(discriminator, tokenizer, sequences, arena)?;
+        let Detector { discriminator, tokenizer, arenas, .. } = self;
+        let logits = reading::replaced(discriminator, tokenizer, sequences, arenas)?;
         self.stages.discriminator += begin.elapsed();
         Ok(logits)
     }

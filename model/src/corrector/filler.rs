@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use zhengzi_runtime::{Arena, Checkpoint, Cpu};
+use zhengzi_runtime::{Arenas, Checkpoint, Cpu};
 
 use super::Alternative;
 use super::reading::{Gap, filled, log_sum_exp, top};
@@ -25,14 +25,14 @@ pub struct Blank {
 pub struct Filler {
     tokenizer: Tokenizer,
     generator: Generator,
-    arena: Arena,
+    arenas: Arenas,
 }
 
 impl Filler {
     /// Loads the generator and no discriminator.
     pub fn open(paths: &ModelPaths, cpu: &Cpu) -> Result<Filler, Error> {
         let (tokenizer, generator) = Pair::resolve(paths)?.generator()?.load_generator(cpu)?;
-        Ok(Filler { tokenizer, generator, arena: Arena::new() })
+        Ok(Filler { tokenizer, generator, arenas: Arenas::new() })
     }
 
     /// The file of the generator's weights.
@@ -42,7 +42,7 @@ impl Filler {
 
     /// The `top_k` likeliest tokens at every `[MASK]` of `text`; all masks are read at once.
     pub fn fill(&mut self, text: &str, top_k: usize) -> Result<Vec<Blank>, Error> {
-        let Filler { tokenizer, generator, arena } = self;
+        let Filler { tokenizer, generator, arenas } = self;
         let encoding = tokenizer.encode_with_specials(text);
         let mut places = Vec::new();
         let mut gaps = Vec::new();
@@ -58,7 +58,7 @@ impl Filler {
             }
         }
         let mut blanks = Vec::new();
-        filled(generator, tokenizer, &gaps, arena, |gap, place, logits| {
+        filled(generator, tokenizer, &gaps, arenas, |gap, place, logits| {
             let whole = log_sum_exp(logits);
             let alternatives = top(logits, top_k).into_iter().map(|id| Alternative {
                 text: tokenizer.token(id).to_owned(),

@@ -5,26 +5,26 @@
 
 use std::time::{Duration, Instant};
 
-use zhengzi_runtime::Arena;
+use zhengzi_runtime::Arenas;
 
 use crate::Error;
 use crate::electra::{Batch, Discriminator, Generator};
 use crate::tokenizer::Tokenizer;
 
-/// Tokens of one forward pass, unless one sequence alone has more. Enough to fill the matrix
-/// kernels, and an activation memory of 5 MB for the small model, 15 MB for base.
-const TOKENS: usize = 512;
+/// Tokens handed to a network at once, unless one sequence alone has more: enough to give several
+/// threads sentences of their own.
+const TOKENS: usize = 1024;
 
-/// Masks of one forward pass, unless one sequence alone has more: each costs a row of
+/// Masks handed over at once, unless one sequence alone has more: each costs a row of
 /// logits as long as the vocabulary.
-const MASKS: usize = 32;
+const MASKS: usize = 64;
 
 /// The logit "was replaced" of every token of every sequence.
 pub(super) fn replaced(
     discriminator: &Discriminator,
     tokenizer: &Tokenizer,
     sequences: &[&[u32]],
-    arena: &mut Arena,
+    arenas: &Arenas,
 ) -> Result<Vec<Vec<f32>>, Error> {
     let mut results = Vec::with_capacity(sequences.len());
     let mut rest = sequences;
@@ -34,7 +34,7 @@ pub(super) fn replaced(
         for ids in now {
             batch.push(&framed(tokenizer, ids));
         }
-        let logits = discriminator.logits(&batch, arena)?;
+        let logits = discriminator.logits(&batch, arenas)?;
         for bounds in batch.offsets().windows(2) {
             results.push(logits[bounds[0] + 1..bounds[1] - 1].to_vec());
         }
@@ -57,7 +57,7 @@ pub(super) fn filled(
     generator: &Generator,
     tokenizer: &Tokenizer,
     gaps: &[Gap],
-    arena: &mut Arena,
+    arenas: &Arenas,
     mut each: impl FnMut(usize, usize, &[f32]),
 ) -> Result<Duration, Error> {
     let vocabulary = generator.config().vocab_size;
@@ -73,7 +73,7 @@ pub(super) fn filled(
             batch.push(&framed(tokenizer, &gap.ids));
         }
         let begin = Instant::now();
-        let logits = generator.logits(&batch, &rows, arena)?;
+        let logits = generator.logits(&batch, &rows, arenas)?;
         network += begin.elapsed();
         let mut logits = logits.chunks_exact(vocabulary);
         for (i, gap) in now.iter().enumerate() {

@@ -208,7 +208,7 @@ pub(super) fn propose(
     suspects: &[Suspect],
 ) -> Result<Vec<Vec<Scored>>, Error> {
     let Corrector { detector, generator, candidates } = corrector;
-    let Detector { tokenizer, arena, settings, stages, .. } = detector;
+    let Detector { tokenizer, arenas, settings, stages, .. } = detector;
     // One mask a reading: several at once cost less and lose a fifth of the corrections.
     let gaps: Vec<Gap> = suspects
         .iter()
@@ -225,7 +225,7 @@ pub(super) fn propose(
         .collect();
     let mut proposals = Vec::with_capacity(suspects.len());
     let begin = Instant::now();
-    let network = filled(generator, tokenizer, &gaps, arena, |gap, _, logits| {
+    let network = filled(generator, tokenizer, &gaps, arenas, |gap, _, logits| {
         let suspect = &suspects[gap];
         let written = lines[suspect.line].written(settings.script);
         let candidates = candidates.of(tokenizer, suspect.id, written);

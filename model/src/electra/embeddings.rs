@@ -2,7 +2,7 @@
 
 use zhengzi_kernels::matrix::Shared;
 use zhengzi_kernels::{Isa, MatMut, MatRef, embedding::embedding, layer_norm::layer_norm};
-use zhengzi_runtime::{Checkpoint, Linear, matrix, vector};
+use zhengzi_runtime::{Linear, Table, Weights};
 
 use super::{Batch, Config};
 use crate::Error;
@@ -16,14 +16,14 @@ pub(super) struct LayerNorm {
 
 impl LayerNorm {
     pub(super) fn load(
-        checkpoint: &Checkpoint,
+        weights: Weights,
         prefix: &str,
         width: usize,
         eps: f32,
     ) -> Result<LayerNorm, Error> {
         Ok(LayerNorm {
-            gamma: vector(checkpoint, &format!("{prefix}.weight"), width)?,
-            beta: vector(checkpoint, &format!("{prefix}.bias"), width)?,
+            gamma: weights.vector(&format!("{prefix}.weight"), width)?,
+            beta: weights.vector(&format!("{prefix}.bias"), width)?,
             eps,
         })
     }
@@ -37,7 +37,7 @@ impl LayerNorm {
 /// The three tables, their norm, and the way up from c to h.
 pub(super) struct Embeddings {
     /// `[v, c]`; the generator's head is tied to it.
-    pub(super) word: Shared<f32>,
+    pub(super) word: Table,
     /// `[positions, c]`.
     position: Shared<f32>,
     /// Row 0 of `[types, c]`: a single text has the type 0 throughout.
@@ -45,33 +45,31 @@ pub(super) struct Embeddings {
     norm: LayerNorm,
     /// `embeddings_project`; absent where c = h.
     project: Option<Linear>,
-    vocab: usize,
     positions: usize,
 }
 
 impl Embeddings {
-    pub(super) fn load(checkpoint: &Checkpoint, config: &Config) -> Result<Embeddings, Error> {
+    pub(super) fn load(weights: Weights, config: &Config) -> Result<Embeddings, Error> {
         let (c, h) = (config.embedding_size, config.hidden_size);
         let table = |name: &str, rows: usize| {
-            matrix(checkpoint, &format!("electra.embeddings.{name}_embeddings.weight"), rows, c)
+            weights.matrix(&format!("electra.embeddings.{name}_embeddings.weight"), rows, c)
         };
         let types = table("token_type", config.token_types)?;
         let project = match c == h {
             true => None,
-            false => Some(Linear::load(checkpoint, "electra.embeddings_project", h, c)?),
+            false => Some(weights.linear("electra.embeddings_project", h, c)?),
         };
         Ok(Embeddings {
-            word: table("word", config.vocab_size)?,
+            word: weights.table("electra.embeddings.word_embeddings", config.vocab_size, c)?,
             position: table("position", config.max_positions)?,
             token_type: (*types).as_ref()[..c].to_vec(),
             norm: LayerNorm::load(
-                checkpoint,
+                weights,
                 "electra.embeddings.LayerNorm",
                 c,
                 config.layer_norm_eps,
             )?,
             project,
-            vocab: config.vocab_size,
             positions: config.max_positions,
         })
     }
@@ -79,11 +77,18 @@ impl Embeddings {
     /// x `[t, h]`; `narrow` `[t, c]` is scratch, unused where c = h.
     pub(super) fn forward(&self, isa: Isa, batch: &Batch, mut narrow: MatMut<f32>, x: MatMut<f32>) {
         let c = self.token_type.len();
-        let word = MatRef::new((*self.word).as_ref(), self.vocab, c);
         let position = MatRef::new((*self.position).as_ref(), self.positions, c);
         let (ids, offsets) = (batch.ids(), batch.offsets());
         let embed = |mut y: MatMut<f32>| {
-            embedding(isa, word, position, &self.token_type, ids, offsets, y.reborrow());
+            embedding(
+                isa,
+                self.word.view(),
+                position,
+                &self.token_type,
+                ids,
+                offsets,
+                y.reborrow(),
+            );
             self.norm.forward(isa, y);
         };
         match &self.project {

@@ -10,7 +10,7 @@
 //! that a head will read are carried past attention.
 
 use zhengzi_kernels::{Isa, MatMut, MatRef, attention::attention, gelu::Activation};
-use zhengzi_runtime::{Arena, Checkpoint, Linear};
+use zhengzi_runtime::{Arena, Linear, Weights};
 
 use super::embeddings::{Embeddings, LayerNorm};
 use super::{Batch, Config};
@@ -36,10 +36,10 @@ struct Layer {
 }
 
 impl Encoder {
-    pub(super) fn load(checkpoint: &Checkpoint, config: &Config) -> Result<Encoder, Error> {
-        let layers = (0..config.layers).map(|n| Layer::load(checkpoint, config, n));
+    pub(super) fn load(weights: Weights, config: &Config) -> Result<Encoder, Error> {
+        let layers = (0..config.layers).map(|n| Layer::load(weights, config, n));
         Ok(Encoder {
-            embeddings: Embeddings::load(checkpoint, config)?,
+            embeddings: Embeddings::load(weights, config)?,
             layers: layers.collect::<Result<_, _>>()?,
             config: config.clone(),
         })
@@ -122,21 +122,21 @@ fn top<'a>(x: &'a mut MatMut<f32>, m: usize) -> MatMut<'a, f32> {
 }
 
 impl Layer {
-    fn load(checkpoint: &Checkpoint, config: &Config, n: usize) -> Result<Layer, Error> {
+    fn load(weights: Weights, config: &Config, n: usize) -> Result<Layer, Error> {
         let (h, f) = (config.hidden_size, config.intermediate_size);
+        let full = |name: &str| format!("electra.encoder.layer.{n}.{name}");
         let linear = |name: &str, outputs: usize, inputs: usize| {
-            Linear::load(checkpoint, &format!("electra.encoder.layer.{n}.{name}"), outputs, inputs)
+            weights.linear(&full(name), outputs, inputs)
         };
-        let query_key_value = ["query", "key", "value"]
-            .map(|part| format!("electra.encoder.layer.{n}.attention.self.{part}"));
         let norm = |name: &str| {
-            let prefix = format!("electra.encoder.layer.{n}.{name}.LayerNorm");
-            LayerNorm::load(checkpoint, &prefix, h, config.layer_norm_eps)
+            let prefix = full(&format!("{name}.LayerNorm"));
+            LayerNorm::load(weights, &prefix, h, config.layer_norm_eps)
         };
+        let parts = ["query", "key", "value"].map(|part| full(&format!("attention.self.{part}")));
         Ok(Layer {
-            query_key_value: Linear::load_joined(
-                checkpoint,
-                &query_key_value.each_ref().map(String::as_str),
+            query_key_value: weights.joined(
+                &full("attention.self.query_key_value"),
+                &parts.each_ref().map(String::as_str),
                 h,
                 h,
             )?,

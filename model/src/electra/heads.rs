@@ -13,13 +13,12 @@
 //! What a file holds is told from its tensor names: the `architectures` of published
 //! configs is missing more often than not.
 
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
 
 use zhengzi_kernels::gelu::Activation;
-use zhengzi_kernels::gemm::{Epilogue, gemm_unpacked};
-use zhengzi_kernels::matrix::Shared;
-use zhengzi_kernels::{MatMut, MatRef};
-use zhengzi_runtime::{Arena, Checkpoint, Cpu, Linear, TensorView, matrix, vector};
+use zhengzi_kernels::{MatMut, MatRef, Precision};
+use zhengzi_runtime::{Arenas, Checkpoint, Cpu, Linear, Table, TensorView, Weights};
 
 use super::embeddings::LayerNorm;
 use super::encoder::{Encoder, Rows};
@@ -33,6 +32,8 @@ pub enum Kind {
     Discriminator,
     /// `generator_predictions`: what stands at a mask?
     Generator,
+    /// Both of these, in a panel file.
+    Pair,
     /// A linear layer of this name with one or two labels over every token.
     TokenClassifier(String),
     /// An encoder without any head.
@@ -44,24 +45,36 @@ pub enum Kind {
 impl Kind {
     /// Told from the names and shapes of the tensors.
     pub fn of(checkpoint: &Checkpoint) -> Kind {
-        let has = |name: &str| checkpoint.get(name).is_some();
-        if has("discriminator_predictions.dense_prediction.weight") {
+        if checkpoint.panels().is_some() {
+            let has = |half| checkpoint.tensors().any(|tensor| tensor.name().starts_with(half));
+            return match (has("discriminator."), has("generator.")) {
+                (true, true) => Kind::Pair,
+                (true, false) => Kind::below(checkpoint, "discriminator."),
+                (false, _) => Kind::below(checkpoint, "generator."),
+            };
+        }
+        Kind::below(checkpoint, "")
+    }
+
+    /// The same of the tensors whose names begin so.
+    fn below(checkpoint: &Checkpoint, half: &str) -> Kind {
+        let has = |name: &str| checkpoint.get(&format!("{half}{name}")).is_some();
+        if has("discriminator_predictions.dense_prediction.bias") {
             return Kind::Discriminator;
         }
-        if has("generator_predictions.dense.weight") {
+        if has("generator_predictions.dense.bias") {
             return Kind::Generator;
         }
-        let Some(word) = checkpoint.get("electra.embeddings.word_embeddings.weight") else {
+        // Biases have the shape of their layer in files of any layout.
+        let bias = |name: &str| Some(checkpoint.get(&format!("{half}{name}.bias"))?.shape());
+        if bias("electra.embeddings.LayerNorm").is_none() {
             return Kind::Unknown;
-        };
-        let hidden = match checkpoint.get("electra.encoder.layer.0.output.dense.weight") {
-            Some(output) => output.shape().first().copied(),
-            None => word.shape().get(1).copied(),
-        };
+        }
         let classifier = |tensor: &TensorView| {
-            let prefix = tensor.name().strip_suffix(".weight")?;
+            let prefix = tensor.name().strip_prefix(half)?.strip_suffix(".bias")?;
             let is_head = !prefix.starts_with("electra.")
-                && matches!(*tensor.shape(), [1 | 2, inputs] if Some(inputs) == hidden);
+                && matches!(bias(prefix), Some([1 | 2]))
+                && has(&format!("{prefix}.weight"));
             is_head.then(|| prefix.to_owned())
         };
         let mut heads = checkpoint.tensors().filter_map(|tensor| classifier(&tensor));
@@ -76,6 +89,7 @@ impl Kind {
         match self {
             Kind::Discriminator => "discriminator",
             Kind::Generator => "generator",
+            Kind::Pair => "discriminator and generator",
             Kind::TokenClassifier(_) => "token classifier",
             Kind::Encoder => "encoder without a head",
             Kind::Unknown => "not an ELECTRA",
@@ -100,6 +114,7 @@ enum Head {
 pub struct Discriminator {
     encoder: Encoder,
     head: Head,
+    precision: Precision,
     checkpoint: Arc<Checkpoint>,
     cpu: Cpu,
 }
@@ -122,19 +137,20 @@ impl Discriminator {
     ) -> Result<Discriminator, Error> {
         let h = config.hidden_size;
         let ck = &*checkpoint;
+        let weights = Weights::of(ck, "discriminator", cpu.isa(), cpu.precision());
         let head = match Kind::of(ck) {
-            Kind::Discriminator => Head::Replaced {
-                dense: Linear::load(ck, "discriminator_predictions.dense", h, h)?,
-                prediction: Linear::load(ck, "discriminator_predictions.dense_prediction", 1, h)?,
+            Kind::Discriminator | Kind::Pair => Head::Replaced {
+                dense: weights.linear("discriminator_predictions.dense", h, h)?,
+                prediction: weights.linear("discriminator_predictions.dense_prediction", 1, h)?,
             },
             Kind::TokenClassifier(prefix) => {
-                let labels = ck.tensor(&format!("{prefix}.weight"))?.shape()[0];
-                Head::Labels(Linear::load(ck, &prefix, labels, h)?)
+                let labels = weights.tensor(&format!("{prefix}.bias"))?.len();
+                Head::Labels(weights.linear(&prefix, labels, h)?)
             }
             other => return Err(wrong_kind(ck, &other, "a discriminator or a token classifier")),
         };
-        let encoder = Encoder::load(ck, config)?;
-        Ok(Discriminator { encoder, head, checkpoint, cpu: cpu.clone() })
+        let (encoder, precision) = (Encoder::load(weights, config)?, weights.precision());
+        Ok(Discriminator { encoder, head, precision, checkpoint, cpu: cpu.clone() })
     }
 
     /// The shape of the network.
@@ -147,11 +163,18 @@ impl Discriminator {
         &self.checkpoint
     }
 
+    /// What its products are computed in.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
     /// One logit for every token of the batch, `[CLS]` and `[SEP]` included: `[t]`.
     /// Positive means "replaced" is the likelier.
-    pub fn logits(&self, batch: &Batch, arena: &mut Arena) -> Result<Vec<f32>, Error> {
-        let logits = self.cpu.run(|| {
-            self.encoder.forward(self.cpu.isa(), batch, Rows::All, arena, |x| self.read(x))
+    pub fn logits(&self, batch: &Batch, arenas: &Arenas) -> Result<Vec<f32>, Error> {
+        let logits = in_parts(&self.cpu, batch, |part, _| {
+            arenas.with(|arena| {
+                self.encoder.forward(self.cpu.isa(), part, Rows::All, arena, |x| self.read(x))
+            })
         });
         finite(logits, &self.checkpoint)
     }
@@ -187,8 +210,9 @@ pub struct Generator {
     dense: Linear,
     norm: LayerNorm,
     /// The tied word embeddings `[v, c]`, kept once, with the head's bias `[v]`.
-    vocabulary: Shared<f32>,
+    vocabulary: Table,
     bias: Vec<f32>,
+    precision: Precision,
     checkpoint: Arc<Checkpoint>,
     cpu: Cpu,
 }
@@ -211,21 +235,23 @@ impl Generator {
         let Config { vocab_size: v, embedding_size: c, hidden_size: h, .. } = *config;
         let ck = &*checkpoint;
         let kind = Kind::of(ck);
-        if kind != Kind::Generator {
+        if !matches!(kind, Kind::Generator | Kind::Pair) {
             return Err(wrong_kind(ck, &kind, "a generator"));
         }
-        let encoder = Encoder::load(ck, config)?;
+        let weights = Weights::of(ck, "generator", cpu.isa(), cpu.precision());
+        let encoder = Encoder::load(weights, config)?;
         // Files that untied the head carry its matrix; the others share the embedding's.
-        let word = match ck.get("generator_lm_head.weight") {
-            Some(_) => matrix(ck, "generator_lm_head.weight", v, c)?,
-            None => encoder.embeddings.word.clone(),
+        let vocabulary = match weights.get("generator_lm_head.weight") {
+            Some(head) if !weights.is_tied(head) => weights.table("generator_lm_head", v, c)?,
+            _ => encoder.embeddings.word.clone(),
         };
-        let bias = vector(ck, "generator_lm_head.bias", v)?;
+        let norm = "generator_predictions.LayerNorm";
         Ok(Generator {
-            dense: Linear::load(ck, "generator_predictions.dense", c, h)?,
-            norm: LayerNorm::load(ck, "generator_predictions.LayerNorm", c, config.layer_norm_eps)?,
-            vocabulary: word,
-            bias,
+            dense: weights.linear("generator_predictions.dense", c, h)?,
+            norm: LayerNorm::load(weights, norm, c, config.layer_norm_eps)?,
+            vocabulary,
+            bias: weights.vector("generator_lm_head.bias", v)?,
+            precision: weights.precision(),
             encoder,
             checkpoint,
             cpu: cpu.clone(),
@@ -242,16 +268,28 @@ impl Generator {
         &self.checkpoint
     }
 
-    /// The logits of the whole vocabulary at `rows` of the batch: `[rows.len(), v]`.
+    /// What its products are computed in.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// The logits of the whole vocabulary at `rows` of the batch, ascending: `[rows.len(), v]`.
     pub fn logits(
         &self,
         batch: &Batch,
         rows: &[usize],
-        arena: &mut Arena,
+        arenas: &Arenas,
     ) -> Result<Vec<f32>, Error> {
-        let logits = self.cpu.run(|| {
-            let isa = self.cpu.isa();
-            self.encoder.forward(isa, batch, Rows::Some(rows), arena, |x| self.read(x))
+        let isa = self.cpu.isa();
+        let logits = in_parts(&self.cpu, batch, |part, tokens| {
+            let rows: Vec<usize> = rows
+                .iter()
+                .filter(|row| tokens.contains(row))
+                .map(|row| row - tokens.start)
+                .collect();
+            arenas.with(|arena| {
+                self.encoder.forward(isa, part, Rows::Some(&rows), arena, |x| self.read(x))
+            })
         });
         finite(logits, &self.checkpoint)
     }
@@ -263,11 +301,31 @@ impl Generator {
         self.dense.forward_activated(isa, x, Activation::Gelu, y.reborrow());
         self.norm.forward(isa, y.reborrow());
         let mut z = vec![0.0; m * v];
-        let word = MatRef::new((*self.vocabulary).as_ref(), v, c);
-        let epilogue = Epilogue::Bias(&self.bias);
-        gemm_unpacked(isa, y.as_ref(), word, epilogue, MatMut::new(&mut z, m, v));
+        self.vocabulary.multiply(isa, y.as_ref(), &self.bias, MatMut::new(&mut z, m, v));
         z
     }
+}
+
+/// The outputs of `forward` for parts of the batch (given with their tokens in it), one behind the other.
+/// Parts run side by side, each on one thread, with nothing to wait for in between; a batch that
+/// has but one part is run by all threads together.
+fn in_parts(
+    cpu: &Cpu,
+    batch: &Batch,
+    forward: impl Fn(&Batch, Range<usize>) -> Vec<f32> + Sync,
+) -> Vec<f32> {
+    let parts = batch.parts(cpu.threads());
+    if let [_] = parts[..] {
+        return cpu.run(|| forward(batch, 0..batch.tokens()));
+    }
+    let outputs: Vec<Mutex<Vec<f32>>> = parts.iter().map(|_| Mutex::default()).collect();
+    cpu.each(parts.len(), &|i| {
+        let tokens = batch.offsets()[parts[i].start]..batch.offsets()[parts[i].end];
+        let output = forward(&batch.part(parts[i].clone()), tokens);
+        *outputs[i].lock().expect("nobody panics with it") = output;
+    });
+    let outputs = outputs.into_iter().map(|output| output.into_inner().expect("as above"));
+    outputs.collect::<Vec<_>>().concat()
 }
 
 fn wrong_kind(checkpoint: &Checkpoint, found: &Kind, wanted: &str) -> Error {

@@ -11,6 +11,8 @@
 //!
 //! Never sees text: ids in, logits out.
 
+use std::ops::Range;
+
 mod embeddings;
 mod encoder;
 mod heads;
@@ -18,6 +20,13 @@ mod heads;
 pub use heads::{Discriminator, Generator, Kind};
 
 pub use crate::config::Config;
+
+/// Tokens that one thread reads at once, about: enough to fill the matrix kernels
+/// and to read the weights seldom; few enough that activations stay in the cache.
+const PART: usize = 256;
+
+/// Tokens for each thread below which a batch is better read by all threads together.
+const SHARED: usize = 48;
 
 /// Sentences of token ids, one behind the other.
 #[derive(Clone, Debug)]
@@ -43,6 +52,42 @@ impl Batch {
     pub fn push(&mut self, ids: &[u32]) {
         self.ids.extend_from_slice(ids);
         self.offsets.push(self.ids.len());
+    }
+
+    /// Sentences to read together, in as many parts as are good for so many threads: one where there
+    /// are fewer sentences than threads, or so little to do that all threads had better share it
+    /// step by step; else parts of about the same size, [`PART`] tokens or less.
+    pub fn parts(&self, threads: usize) -> Vec<Range<usize>> {
+        let wanted = match self.sentences() < threads || self.tokens() < threads * SHARED {
+            true => 1,
+            false => threads,
+        };
+        let count = self.tokens().div_ceil(PART).next_multiple_of(wanted).max(1);
+        let mut parts = Vec::with_capacity(count);
+        let mut start = 0;
+        for end in 1..=self.sentences() {
+            // Closed where its fair share ends, and before it becomes too large.
+            let due = self.offsets[end] * count >= (parts.len() + 1) * self.tokens();
+            let next = self.offsets.get(end + 1);
+            if due || next.is_none_or(|next| next - self.offsets[start] > 2 * PART) {
+                parts.push(start..end);
+                start = end;
+            }
+        }
+        if parts.is_empty() {
+            parts.push(0..self.sentences());
+        }
+        parts
+    }
+
+    /// Some of its sentences.
+    pub fn part(&self, sentences: Range<usize>) -> Batch {
+        let offsets = &self.offsets[sentences.start..=sentences.end];
+        let first = offsets[0];
+        Batch {
+            ids: self.ids[first..offsets[offsets.len() - 1]].to_vec(),
+            offsets: offsets.iter().map(|offset| offset - first).collect(),
+        }
     }
 
     /// t: tokens of all sentences.
@@ -77,5 +122,26 @@ mod tests {
         batch.push(&[2, 3]);
         assert_eq!((batch.sentences(), batch.tokens()), (2, 5));
         assert_eq!(batch.offsets(), [0, 3, 5]);
+    }
+
+    #[test]
+    fn parts_cover_the_batch_in_order_and_are_about_equal() {
+        for threads in [1, 2, 8] {
+            for lengths in [&[][..], &[7], &[2000], &[30; 100], &[1; 1000], &[2, 500, 3, 3, 90]] {
+                let mut batch = Batch::new();
+                lengths.iter().for_each(|&length| batch.push(&vec![5; length]));
+                let parts = batch.parts(threads);
+                assert_eq!((parts[0].start, parts[parts.len() - 1].end), (0, lengths.len()));
+                assert!(parts.windows(2).all(|pair| pair[0].end == pair[1].start));
+                let tokens = |part: &Range<usize>| lengths[part.clone()].iter().sum::<usize>();
+                assert!(parts.iter().all(|part| tokens(part) <= 2 * PART || part.len() == 1));
+                if lengths == [30; 100] {
+                    assert_eq!(parts.len() % threads, 0);
+                    assert!(parts.iter().all(|part| tokens(part) >= 180), "{parts:?}");
+                }
+                let all: usize = parts.iter().map(|part| batch.part(part.clone()).tokens()).sum();
+                assert_eq!(all, batch.tokens());
+            }
+        }
     }
 }

@@ -28,6 +28,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use zhengzi_kernels::Precision;
+
 use crate::error::nearest;
 use crate::mapped::MappedFile;
 use crate::tensor::StoredTensor;
@@ -167,6 +169,12 @@ impl Checkpoint {
     /// The `__metadata__` of safetensors: free text under free keys. Empty for other containers.
     pub fn metadata(&self) -> &BTreeMap<String, String> {
         &self.metadata
+    }
+
+    /// What a panel file (`zhengzi convert`) holds its matrices in; `None` for any other file.
+    pub fn panels(&self) -> Option<Precision> {
+        self.metadata.get("zhengzi.format").filter(|format| *format == "1")?;
+        self.metadata.get("zhengzi.precision")?.parse().ok()
     }
 
     /// Bytes of the mapped files.
