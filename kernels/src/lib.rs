@@ -6,6 +6,7 @@
 //! | [`attention`](attention::attention) | softmax(Q Kᵀ / √d) V in each sentence and head | arithmetic |
 //! | [`activate`](gelu::activate) | GELU, exact and tanh; ReLU, SiLU, tanh | arithmetic |
 //! | [`softmax`](softmax::softmax) | eˣ⁻ᵐᵃˣ / Σ | arithmetic |
+//! | [`log_sum_exp`](log_sum_exp::log_sum_exp) | ln Σ eˣ | arithmetic |
 //! | [`layer_norm`](layer_norm::layer_norm) | γ (x − μ) / √(σ² + ε) + β | memory |
 //! | [`embedding`](embedding::embedding) | word + position + token type | memory |
 //!
@@ -34,6 +35,7 @@ pub mod gelu;
 pub mod gemm;
 pub mod isa;
 pub mod layer_norm;
+pub mod log_sum_exp;
 pub mod machine;
 pub mod matrix;
 pub mod parallel;

@@ -17,8 +17,10 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::Instant;
 
+use zhengzi_kernels::log_sum_exp::log_sum_exp;
+
 use super::detector::Detector;
-use super::reading::{Gap, filled, log_sum_exp, top};
+use super::reading::{Gap, filled, top};
 use super::{Alternative, Correction, Corrector, Passage, Similarity, probability, single};
 use crate::Error;
 use crate::tokenizer::Tokenizer;
@@ -68,13 +70,14 @@ pub(super) fn correct(
         let begin = Instant::now();
         let network = filled(generator, tokenizer, &gaps, arenas, |gap, _, logits| {
             let (piece, (at, logit)) = (&mut pieces[gap], asked[gap]);
+            let logits = (logits, log_sum_exp(generator.isa(), logits));
             if let Some((chosen, alternatives)) = choose(tokenizer, piece.ids[at], logits) {
                 corrections[piece.line].push(Correction {
                     span: piece.spans[at].clone(),
                     wrong: tokenizer.token(piece.ids[at]).to_owned(),
                     right: Some(tokenizer.token(chosen).to_owned()),
                     detection: probability(logit),
-                    confidence: (logits[chosen as usize] - log_sum_exp(logits)).exp(),
+                    confidence: (logits.0[chosen as usize] - logits.1).exp(),
                     alternatives,
                 });
                 piece.ids[at] = chosen;
@@ -91,7 +94,11 @@ pub(super) fn correct(
 }
 
 /// What replaces the Han character `original`, if anything, and the generator's top five.
-fn choose(tokenizer: &Tokenizer, original: u32, logits: &[f32]) -> Option<(u32, Vec<Alternative>)> {
+fn choose(
+    tokenizer: &Tokenizer,
+    original: u32,
+    (logits, whole): (&[f32], f32),
+) -> Option<(u32, Vec<Alternative>)> {
     let best = top(logits, TOP);
     if best.contains(&original) {
         return None;
@@ -102,7 +109,6 @@ fn choose(tokenizer: &Tokenizer, original: u32, logits: &[f32]) -> Option<(u32, 
     near.extend(similarity.near_in_shape(wrong).into_iter().map(|(c, _)| c));
     let is_near = |&id: &u32| single(tokenizer.token(id)).is_some_and(|c| near.contains(&c));
     let chosen = best.iter().copied().find(is_near)?;
-    let whole = log_sum_exp(logits);
     let alternatives = best.into_iter().map(|id| Alternative {
         text: tokenizer.token(id).to_owned(),
         probability: (logits[id as usize] - whole).exp(),

@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
+use zhengzi_kernels::log_sum_exp::log_sum_exp;
 use zhengzi_runtime::{Arenas, Checkpoint, Cpu};
 
 use super::Alternative;
-use super::reading::{Gap, filled, log_sum_exp, top};
+use super::reading::{Gap, filled, top};
 use super::segmenter::windows;
 use crate::Error;
 use crate::electra::Generator;
@@ -59,7 +60,7 @@ impl Filler {
         }
         let mut blanks = Vec::new();
         filled(generator, tokenizer, &gaps, arenas, |gap, place, logits| {
-            let whole = log_sum_exp(logits);
+            let whole = log_sum_exp(generator.isa(), logits);
             let alternatives = top(logits, top_k).into_iter().map(|id| Alternative {
                 text: tokenizer.token(id).to_owned(),
                 probability: (logits[id as usize] - whole).exp(),

@@ -14,9 +14,11 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::time::Instant;
 
+use zhengzi_kernels::log_sum_exp::log_sum_exp;
+
 use super::candidates::Candidate;
 use super::detector::{Detector, Line, is_han_char, logit};
-use super::reading::{Gap, filled, log_sum_exp, top};
+use super::reading::{Gap, filled, top};
 use super::scorer::{Evidence, WEIGHTS, Weights, score, verified};
 use super::script::Written;
 use super::{Alternative, Correction, Corrector, Passage, probability, single};
@@ -229,6 +231,7 @@ pub(super) fn propose(
         let suspect = &suspects[gap];
         let written = lines[suspect.line].written(settings.script);
         let candidates = candidates.of(tokenizer, suspect.id, written);
+        let logits = (logits, log_sum_exp(generator.isa(), logits));
         proposals.push(options(tokenizer, candidates, written, settings.top_k, suspect, logits));
     })?;
     stages.generator += network;
@@ -236,16 +239,16 @@ pub(super) fn propose(
     Ok(proposals)
 }
 
-/// The candidates for one suspect, and the generator's own, scored, best first.
+/// The candidates for one suspect, and the generator's own, scored, best first; given the logits and
+/// their [`log_sum_exp`].
 fn options(
     tokenizer: &Tokenizer,
     candidates: &[Candidate],
     written: Written,
     top_k: usize,
     suspect: &Suspect,
-    logits: &[f32],
+    (logits, whole): (&[f32], f32),
 ) -> Vec<Scored> {
-    let whole = log_sum_exp(logits);
     let mut found = candidates.to_vec();
     let original = single(tokenizer.token(suspect.id));
     for id in top(logits, top_k) {

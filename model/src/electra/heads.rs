@@ -17,7 +17,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use zhengzi_kernels::gelu::Activation;
-use zhengzi_kernels::{MatMut, MatRef, Precision};
+use zhengzi_kernels::{Isa, MatMut, MatRef, Precision};
 use zhengzi_runtime::{Arenas, Checkpoint, Cpu, Linear, Table, TensorView, Weights};
 
 use super::embeddings::LayerNorm;
@@ -266,6 +266,11 @@ impl Generator {
     /// The file of its weights.
     pub fn checkpoint(&self) -> &Checkpoint {
         &self.checkpoint
+    }
+
+    /// The instruction set of its kernels, for whoever goes on computing with its logits.
+    pub fn isa(&self) -> Isa {
+        self.cpu.isa()
     }
 
     /// What its products are computed in.
