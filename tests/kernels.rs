@@ -2,6 +2,7 @@
 
 mod attention;
 mod gemm;
+mod int8;
 mod rival;
 mod rows;
 

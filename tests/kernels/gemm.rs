@@ -9,7 +9,7 @@ use super::*;
 
 /// m, n, k around the heights of tiles (3, 6, 14), the widths of panels (16) and of tiles (64), and
 /// the blocks of rows (256) and of k (768).
-const SHAPES: [(usize, usize, usize); 26] = [
+pub(super) const SHAPES: [(usize, usize, usize); 26] = [
     (0, 5, 5),
     (5, 0, 5),
     (1, 1, 1),

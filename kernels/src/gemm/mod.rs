@@ -22,7 +22,12 @@
 //! | `f32_avx2.rs`   | 6 × 16 |
 //! | `f32_avx512.rs` | 14 × 32 |
 //! | `f32_neon.rs`   | 6 × 16 |
+//! | `int8_avx2.rs`  | 5 × 16, also of AVX-512 without VNNI |
+//! | `int8_avx_vnni.rs` | 6 × 16 |
 //! | `int8_avx512_vnni.rs` | 14 × 32 |
+//! | `int8_neon.rs`  | 5 × 16 |
+//! | `int8_neon_dot.rs` | 6 × 16 |
+//! | `int8_neon_i8mm.rs` | 6 × 16 |
 //! | `blocking.rs`   | the loops around them, and how threads share them |
 //! | `epilogue.rs`   | what is done to a tile of c before it leaves L1 |
 
@@ -35,7 +40,17 @@ mod f32_avx512;
 #[cfg(target_arch = "aarch64")]
 mod f32_neon;
 #[cfg(target_arch = "x86_64")]
+mod int8_avx2;
+#[cfg(target_arch = "x86_64")]
 mod int8_avx512_vnni;
+#[cfg(target_arch = "x86_64")]
+mod int8_avx_vnni;
+#[cfg(target_arch = "aarch64")]
+mod int8_neon;
+#[cfg(target_arch = "aarch64")]
+mod int8_neon_dot;
+#[cfg(target_arch = "aarch64")]
+mod int8_neon_i8mm;
 mod pack;
 mod quantize;
 mod scalar;

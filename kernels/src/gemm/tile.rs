@@ -107,6 +107,16 @@ impl Microkernel {
             Precision::Int8 => match isa.level() {
                 #[cfg(target_arch = "x86_64")]
                 Level::Avx512Vnni => &super::int8_avx512_vnni::KERNEL,
+                #[cfg(target_arch = "x86_64")]
+                Level::AvxVnni => &super::int8_avx_vnni::KERNEL,
+                #[cfg(target_arch = "x86_64")]
+                Level::Avx2 | Level::Avx512 => &super::int8_avx2::KERNEL,
+                #[cfg(target_arch = "aarch64")]
+                Level::NeonI8mm => &super::int8_neon_i8mm::KERNEL,
+                #[cfg(target_arch = "aarch64")]
+                Level::NeonDot => &super::int8_neon_dot::KERNEL,
+                #[cfg(target_arch = "aarch64")]
+                Level::Neon => &super::int8_neon::KERNEL,
                 _ => &super::scalar::INT8,
             },
         }
@@ -115,5 +125,97 @@ impl Microkernel {
     /// The most rows of a tile.
     pub(super) fn rows(&self) -> usize {
         self.widths.last().map_or(0, |width| width.heights.len())
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::pack::{PackedB, WIDTH};
+    use super::super::{quantize::quantize, scalar};
+    use super::*;
+    use crate::MatRef;
+
+    /// Runs every tile of a kernel in int8 beside the reference, and asserts that they leave the same bits in
+    /// the same places.
+    ///
+    /// # Safety
+    ///
+    /// The CPU has what the kernel asks for.
+    pub(in super::super) unsafe fn assert_equals_scalar(kernel: &Microkernel) {
+        let Left::Int8 { offset } = kernel.left else { panic!("{} is not int8", kernel.name) };
+        let mut state = 1u32;
+        let mut values = |len: usize| -> Vec<f32> {
+            let mut next = || {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+            };
+            (0..len).map(|_| next()).collect()
+        };
+        for width in kernel.widths {
+            let n = width.panels * WIDTH;
+            for (rows, k) in (1..=width.heights.len()).zip([1, 64, 65, 300, 0].into_iter().cycle())
+            {
+                let (a, w) = (values(rows * k), values(n * k));
+                let packed = PackedB::pack(Precision::Int8, &[MatRef::new(&w, n, k)]);
+                let (groups, bias) = (packed.panels().stride() / WIDTH, values(n));
+                let isa = Isa::best();
+                let made = |offset| {
+                    let mut words = vec![0u32; rows * groups];
+                    let mut scales = vec![0.0; rows];
+                    for (i, scale) in scales.iter_mut().enumerate() {
+                        let mut bytes = vec![0u8; 4 * groups];
+                        *scale = quantize(isa, &a[i * k..][..k], offset, &mut bytes);
+                        let (fours, _) = bytes.as_chunks();
+                        for (word, &four) in words[i * groups..].iter_mut().zip(fours) {
+                            *word = u32::from_ne_bytes(four);
+                        }
+                    }
+                    (words, scales)
+                };
+                let ((biased, _), (plain, scales)) = (made(offset), made(0));
+                let c_stride = n + 3;
+                for start in [Start::Zero, Start::Row(bias.as_ptr()), Start::Resume] {
+                    let before = values(rows * c_stride);
+                    let (mut got, mut want) = (before.clone(), before);
+                    let tile = |i: usize, p: usize, a: &[u32], c: &mut [f32]| Tile {
+                        rows,
+                        k: groups,
+                        a: a[i * groups..].as_ptr(),
+                        a_stride: groups,
+                        b: packed.words()[p * packed.panels().stride()..].as_ptr(),
+                        panel_stride: packed.panels().stride(),
+                        c: c[i * c_stride + p * WIDTH..].as_mut_ptr(),
+                        c_stride,
+                        start: match start {
+                            Start::Row(row) => Start::Row(row.wrapping_add(p * WIDTH)),
+                            other => other,
+                        },
+                        scale: Scale {
+                            rows: scales[i..].as_ptr(),
+                            columns: packed.scales()[p * WIDTH..].as_ptr(),
+                            sums: packed.sums()[p * WIDTH..].as_ptr(),
+                        },
+                    };
+                    // SAFETY: the caller's word, and rows, panels and groups as the tile says.
+                    unsafe { width.heights[rows - 1](&tile(0, 0, &biased, &mut got)) };
+                    for (i, p) in (0..rows).flat_map(|i| (0..width.panels).map(move |p| (i, p))) {
+                        // SAFETY: one row and one panel of the same.
+                        unsafe {
+                            scalar::INT8.widths[0].heights[0](&tile(i, p, &plain, &mut want))
+                        };
+                    }
+                    let bits = |c: &[f32]| c.iter().map(|c| c.to_bits()).collect::<Vec<_>>();
+                    assert_eq!(bits(&got), bits(&want), "{}, {rows} × {n}, {k}", kernel.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_tile_in_int8_equals_the_reference() {
+        for isa in Isa::available() {
+            // SAFETY: the isa proves it.
+            unsafe { assert_equals_scalar(Microkernel::of(isa, Precision::Int8)) };
+        }
     }
 }
