@@ -76,6 +76,7 @@ pub(super) struct Scale {
     /// 16 · panels floats.
     pub(super) columns: *const f32,
     /// 16 · panels integers: Σ b of each column, which a kernel with an offset takes off.
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "no offset elsewhere"))]
     pub(super) sums: *const i32,
 }
 
