@@ -17,7 +17,7 @@
 use std::arch::x86_64::*;
 
 use super::pack::WIDTH;
-use super::tile::{Left, Microkernel, Start, Tile, Width};
+use super::tile::{Left, Microkernel, Tile, Width};
 
 /// Lanes of a register.
 pub(super) const LANES: usize = 8;
@@ -96,19 +96,16 @@ pub(super) unsafe fn store<const ROWS: usize, const PANELS: usize>(
     t: &Tile,
     sums: &[[[__m256i; 2]; PANELS]; ROWS],
 ) {
+    let (start, stride) = t.start();
     for (i, sums) in sums.iter().enumerate() {
         // SAFETY: every pointer stays in the tile: rows i < ROWS, halves h < 2 PANELS of its columns.
         unsafe {
             let row = _mm256_set1_ps(*t.scale.rows.add(i));
             for (h, &sum) in sums.as_flattened().iter().enumerate() {
-                let c = t.c.add(i * t.c_stride + h * LANES);
-                let start = match t.start {
-                    Start::Zero => _mm256_setzero_ps(),
-                    Start::Row(row) => _mm256_loadu_ps(row.add(h * LANES)),
-                    Start::Resume => _mm256_loadu_ps(c),
-                };
                 let worth = _mm256_mul_ps(row, _mm256_loadu_ps(t.scale.columns.add(h * LANES)));
-                _mm256_storeu_ps(c, _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), worth, start));
+                let start = _mm256_loadu_ps(start.add(i * stride + h * LANES));
+                let c = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), worth, start);
+                _mm256_storeu_ps(t.c.add(i * t.c_stride + h * LANES), c);
             }
         }
     }

@@ -13,7 +13,7 @@
 use std::arch::x86_64::*;
 
 use super::pack::WIDTH;
-use super::tile::{Left, Microkernel, Run, Start, Tile, Width};
+use super::tile::{Left, Microkernel, Run, Tile, Width};
 
 /// 3 × 64, 14 × 32, 14 × 16.
 pub(super) const KERNEL: Microkernel = Microkernel {
@@ -89,17 +89,18 @@ unsafe fn tile<const ROWS: usize, const PANELS: usize>(t: &Tile) {
         for l in 0..left {
             step(&mut sums, a.add(l), t.a_stride, b.add(l * WIDTH), t.panel_stride);
         }
+        let mut columns = [_mm512_setzero_ps(); PANELS];
+        for (p, column) in columns.iter_mut().enumerate() {
+            *column = _mm512_loadu_ps(t.scale.columns.add(p * WIDTH));
+        }
+        let (start, stride) = t.start();
         for (i, sums) in sums.iter().enumerate() {
             let row = _mm512_set1_ps(*t.scale.rows.add(i));
-            for (p, &sum) in sums.iter().enumerate() {
-                let c = t.c.add(i * t.c_stride + p * WIDTH);
-                let start = match t.start {
-                    Start::Zero => _mm512_setzero_ps(),
-                    Start::Row(row) => _mm512_loadu_ps(row.add(p * WIDTH)),
-                    Start::Resume => _mm512_loadu_ps(c),
-                };
-                let worth = _mm512_mul_ps(row, _mm512_loadu_ps(t.scale.columns.add(p * WIDTH)));
-                _mm512_storeu_ps(c, _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), worth, start));
+            for (p, (&sum, &column)) in sums.iter().zip(&columns).enumerate() {
+                let worth = _mm512_mul_ps(row, column);
+                let start = _mm512_loadu_ps(start.add(i * stride + p * WIDTH));
+                let c = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), worth, start);
+                _mm512_storeu_ps(t.c.add(i * t.c_stride + p * WIDTH), c);
             }
         }
     }

@@ -18,7 +18,7 @@
 use std::arch::aarch64::*;
 
 use super::pack::WIDTH;
-use super::tile::{Left, Microkernel, Start, Tile, Width};
+use super::tile::{Left, Microkernel, Tile, Width};
 
 /// Lanes of a register.
 pub(super) const LANES: usize = 4;
@@ -87,19 +87,16 @@ pub(super) unsafe fn store<const ROWS: usize, const PANELS: usize>(
     t: &Tile,
     sums: &[[[int32x4_t; QUARTERS]; PANELS]; ROWS],
 ) {
+    let (start, stride) = t.start();
     for (i, sums) in sums.iter().enumerate() {
         // SAFETY: every pointer stays in the tile: rows i < ROWS, quarters q < 4 PANELS.
         unsafe {
             let row = *t.scale.rows.add(i);
             for (q, &sum) in sums.as_flattened().iter().enumerate() {
-                let c = t.c.add(i * t.c_stride + q * LANES);
-                let start = match t.start {
-                    Start::Zero => vdupq_n_f32(0.0),
-                    Start::Row(row) => vld1q_f32(row.add(q * LANES)),
-                    Start::Resume => vld1q_f32(c),
-                };
                 let worth = vmulq_n_f32(vld1q_f32(t.scale.columns.add(q * LANES)), row);
-                vst1q_f32(c, vfmaq_f32(start, vcvtq_f32_s32(sum), worth));
+                let start = vld1q_f32(start.add(i * stride + q * LANES));
+                let c = vfmaq_f32(start, vcvtq_f32_s32(sum), worth);
+                vst1q_f32(t.c.add(i * t.c_stride + q * LANES), c);
             }
         }
     }

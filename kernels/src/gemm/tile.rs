@@ -12,6 +12,7 @@
 //!
 //! In bf16 and int8 a step takes a word of each row, two or four values at once (`pack.rs`).
 
+use super::pack::WIDTH;
 use crate::{Isa, Level, Precision, Vectors};
 
 /// The micro-kernels of one instruction set and precision.
@@ -91,6 +92,20 @@ pub(super) enum Start {
     Resume,
 }
 
+impl Tile {
+    /// What row i begins with lies at the pointer + i · the stride. A kernel that adds it last has no case to
+    /// tell apart in its loop over the sums, so that the compiler unrolls it and sums stay in registers.
+    #[inline]
+    pub(super) fn start(&self) -> (*const f32, usize) {
+        static NOTHING: [f32; 4 * WIDTH] = [0.0; 4 * WIDTH];
+        match self.start {
+            Start::Zero => (NOTHING.as_ptr(), 0),
+            Start::Row(row) => (row, 0),
+            Start::Resume => (self.c, self.c_stride),
+        }
+    }
+}
+
 impl Microkernel {
     /// The tiles of this instruction set and precision.
     pub(super) fn of(isa: Isa, precision: Precision) -> &'static Microkernel {
@@ -131,7 +146,7 @@ impl Microkernel {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::pack::{PackedB, WIDTH};
+    use super::super::pack::PackedB;
     use super::super::{quantize::quantize, scalar};
     use super::*;
     use crate::MatRef;
