@@ -63,6 +63,8 @@ struct Rows<'a> {
     stride: usize,
     /// Words of each.
     k: usize,
+    /// Words for each group of the panels: 2 where bf16 is multiplied by f32, else 1.
+    per_group: usize,
     /// int8: what a step of each is worth.
     scales: &'a [f32],
 }
@@ -113,11 +115,12 @@ impl Product<'_> {
         let kernel = self.kernel();
         if kernel.left == Left::InPlace {
             let (words, stride, k) = (self.a.as_ptr().cast(), self.a.row_stride(), self.a.cols());
-            let a = Rows { words, first: 0, stride, k, scales: &[] };
+            let per_group = self.b.precision().per_word();
+            let a = Rows { words, first: 0, stride, k, per_group, scales: &[] };
             return self.sweep(kernel, &a, row, panel, c);
         }
         MADE.with_borrow_mut(|(words, scales)| {
-            for rows in even(c.rows(), MC) {
+            for rows in even(c.rows(), MC, 1) {
                 let (first, last) = (row + rows.start, row + rows.end);
                 let a = self.make(kernel.left, first..last, words, scales);
                 let cols = 0..c.cols();
@@ -152,19 +155,20 @@ impl Product<'_> {
             }
         }
         spare.fill(0);
-        Rows { words: words.as_ptr(), first: rows.start, stride, k: groups, scales }
+        let (words, first) = (words.as_ptr(), rows.start);
+        Rows { words, first, stride, k: groups, per_group: 1, scales }
     }
 
     /// c, whose first values are those of `row` and `panel`, on this thread.
     fn sweep(&self, kernel: &Microkernel, a: &Rows, row: usize, panel: usize, mut c: MatMut<f32>) {
         // Rows of a single tile use each panel once: nothing is gained by keeping it.
-        let whole = c.rows() <= kernel.rows() || self.b.precision() != Precision::F32;
-        for steps in even(a.k, if whole { a.k } else { KC }) {
-            let groups = steps.len().min(self.b.stride() / WIDTH);
+        let whole = c.rows() <= kernel.rows() || kernel.left != Left::InPlace;
+        for steps in even(a.k, if whole { a.k } else { KC }, a.per_group) {
+            let groups = steps.len().div_ceil(a.per_group);
             let nc = (IN_L2 / groups.max(1)).next_multiple_of(WIDEST);
             for first in (0..c.cols()).step_by(nc) {
                 let cols = first..c.cols().min(first + nc);
-                for rows in even(c.rows(), kernel.rows()) {
+                for rows in even(c.rows(), kernel.rows(), 1) {
                     let c = c.block(rows.clone(), cols.clone());
                     let (row, panel) = (row + rows.start, panel + first / WIDTH);
                     self.tiles(kernel, a, row, panel, steps.clone(), c);
@@ -206,10 +210,9 @@ impl Product<'_> {
         mut c: MatMut<f32>,
     ) {
         let rows = c.rows();
-        // Words of a for each group of the panels: 2 where bf16 is multiplied by f32, else 1.
-        let per_group = a.k.div_ceil((self.b.stride() / WIDTH).max(1)).max(1);
-        let b = self.b.words(panel, steps.start / per_group);
-        let reach = self.b.stride() * (width.panels - 1) + WIDTH * steps.len().div_ceil(per_group);
+        let b = self.b.words(panel, steps.start / a.per_group);
+        let groups = steps.len().div_ceil(a.per_group);
+        let reach = self.b.stride() * (width.panels - 1) + WIDTH * groups;
         assert!(b.len() >= reach, "{reach} words of panels in {}", b.len());
         let cols = width.panels * WIDTH;
         let bias = self.epilogue.bias().map(|bias| &bias[panel * WIDTH..][..c.cols()]);
@@ -276,11 +279,13 @@ fn bytes(words: &mut [u32]) -> &mut [u8] {
     unsafe { slice::from_raw_parts_mut(words.as_mut_ptr().cast(), size_of_val(words)) }
 }
 
-/// 0..len in as few ranges of at most `most` as there can be, all but equally long; one empty range
-/// if len is 0, so that a sum over nothing is still made.
-fn even(len: usize, most: usize) -> impl Iterator<Item = Range<usize>> {
-    let count = len.div_ceil(most.max(1)).max(1);
-    (0..count).map(move |i| i * len / count..(i + 1) * len / count)
+/// 0..len in as few ranges of at most `most` as there can be, all but equally long, each beginning at a
+/// multiple of `grain`, which divides `most`; one empty range if len is 0, so that a sum over nothing is
+/// still made.
+fn even(len: usize, most: usize, grain: usize) -> impl Iterator<Item = Range<usize>> {
+    let (count, grains) = (len.div_ceil(most.max(1)).max(1), len.div_ceil(grain));
+    let at = move |i| len.min(i * grains / count * grain);
+    (0..count).map(move |i| at(i)..at(i + 1))
 }
 
 #[cfg(test)]
@@ -289,9 +294,10 @@ mod tests {
 
     #[test]
     fn ranges_are_even_and_leave_nothing_out() {
-        assert_eq!(even(30, 14).collect::<Vec<_>>(), [0..10, 10..20, 20..30]);
-        for len in 0..100 {
-            let ranges: Vec<_> = even(len, 7).collect();
+        assert_eq!(even(30, 14, 1).collect::<Vec<_>>(), [0..10, 10..20, 20..30]);
+        assert_eq!(even(40, 32, 16).collect::<Vec<_>>(), [0..16, 16..40]);
+        for (len, grain) in (0..100).flat_map(|len| [(len, 1), (len, 7)]) {
+            let ranges: Vec<_> = even(len, 7, grain).collect();
             assert_eq!(ranges.len(), len.div_ceil(7).max(1));
             assert!(ranges.iter().all(|range| range.len() <= 7));
             assert_eq!((ranges[0].start, ranges[ranges.len() - 1].end), (0, len));

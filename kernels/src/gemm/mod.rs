@@ -24,6 +24,7 @@
 //! | `f32_neon.rs`   | 6 × 16 |
 //! | `int8_avx2.rs`  | 5 × 16, also of AVX-512 without VNNI |
 //! | `int8_avx_vnni.rs` | 6 × 16 |
+//! | `bf16_avx2.rs`, `bf16_avx512.rs`, `bf16_neon.rs` | as in f32, times activations in f32 |
 //! | `int8_avx512_vnni.rs` | 14 × 32 |
 //! | `int8_neon.rs`  | 5 × 16 |
 //! | `int8_neon_dot.rs` | 6 × 16 |
@@ -31,6 +32,12 @@
 //! | `blocking.rs`   | the loops around them, and how threads share them |
 //! | `epilogue.rs`   | what is done to a tile of c before it leaves L1 |
 
+#[cfg(target_arch = "x86_64")]
+mod bf16_avx2;
+#[cfg(target_arch = "x86_64")]
+mod bf16_avx512;
+#[cfg(target_arch = "aarch64")]
+mod bf16_neon;
 mod blocking;
 mod epilogue;
 #[cfg(target_arch = "x86_64")]

@@ -119,7 +119,15 @@ impl Microkernel {
                 Vectors::Neon => &super::f32_neon::NEON,
                 _ => &super::scalar::F32,
             },
-            Precision::Bf16 => &super::scalar::BF16,
+            Precision::Bf16 => match isa.vectors() {
+                #[cfg(target_arch = "x86_64")]
+                Vectors::Avx512 => &super::bf16_avx512::KERNEL,
+                #[cfg(target_arch = "x86_64")]
+                Vectors::Avx2 => &super::bf16_avx2::KERNEL,
+                #[cfg(target_arch = "aarch64")]
+                Vectors::Neon => &super::bf16_neon::KERNEL,
+                _ => &super::scalar::BF16,
+            },
             Precision::Int8 => match isa.level() {
                 #[cfg(target_arch = "x86_64")]
                 Level::Avx512Vnni => &super::int8_avx512_vnni::KERNEL,
