@@ -6,6 +6,8 @@
 
 use std::fmt;
 use std::str::FromStr;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+use std::sync::OnceLock;
 
 /// What a CPU can do, weakest first: a name for each step that some kernel is written for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -100,7 +102,7 @@ impl Level {
             Level::Avx512Vnni => {
                 Level::Avx512.is_supported() && is_x86_feature_detected!("avx512vnni")
             }
-            Level::Amx => false,
+            Level::Amx => Level::Avx512Vnni.is_supported() && amx_is_permitted(),
         }
     }
 
@@ -121,6 +123,42 @@ impl Level {
     fn is_supported(self) -> bool {
         self == Level::Scalar
     }
+}
+
+/// Whether the CPU has AMX for bf16 and int8 and the system lets this process use it, which has to be
+/// asked for: a thread's state grows by 8 KiB. Linux answers for its own support and for the CPU's
+/// (Documentation/arch/x86/xstate.rst), so XCR0 need not be read as well. Asked once.
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+fn amx_is_permitted() -> bool {
+    use std::arch::x86_64::{__cpuid, __cpuid_count};
+    static PERMITTED: OnceLock<bool> = OnceLock::new();
+    *PERMITTED.get_or_init(|| {
+        #[allow(unused_unsafe)] // safe in later releases of Rust than the oldest we support
+        // SAFETY: every x86-64 has CPUID; leaf 7 is read only where leaf 0 says that it exists.
+        let edx = unsafe { if __cpuid(0).eax < 7 { 0 } else { __cpuid_count(7, 0).edx } };
+        // AMX-BF16, AMX-TILE, AMX-INT8.
+        [22, 24, 25].iter().all(|bit| edx >> bit & 1 == 1) && request_tile_data()
+    })
+}
+
+/// Asks Linux for component 18 of a thread's state, the data of tiles.
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+fn request_tile_data() -> bool {
+    const ARCH_PRCTL: i64 = 158;
+    const ARCH_REQ_XCOMP_PERM: i64 = 0x1023;
+    const XTILEDATA: i64 = 18;
+    let mut result = ARCH_PRCTL;
+    // SAFETY: this system call reads and writes none of our memory; `syscall` overwrites rcx and r11.
+    unsafe {
+        std::arch::asm!("syscall", inout("rax") result, in("rdi") ARCH_REQ_XCOMP_PERM,
+            in("rsi") XTILEDATA, out("rcx") _, out("r11") _, options(nostack));
+    }
+    result == 0
+}
+
+#[cfg(all(target_arch = "x86_64", not(target_os = "linux")))]
+fn amx_is_permitted() -> bool {
+    false
 }
 
 impl fmt::Display for Level {

@@ -20,6 +20,8 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::{ptr, slice};
 
+#[cfg(target_arch = "x86_64")]
+use super::amx::Registers;
 use super::pack::{Panels, WIDTH};
 use super::quantize::{quantize, round_to_bf16};
 use super::tile::{Left, Microkernel, Scale, Start, Tile, Width};
@@ -119,8 +121,12 @@ impl Product<'_> {
             let a = Rows { words, first: 0, stride, k, per_group, scales: &[] };
             return self.sweep(kernel, &a, row, panel, c);
         }
+        // SAFETY: the isa of this product chose a kernel that wants bands, so it proves AMX; products
+        // are not made within products.
+        #[cfg(target_arch = "x86_64")]
+        let _registers = (kernel.left == Left::Bands).then(|| unsafe { Registers::configure() });
         MADE.with_borrow_mut(|(words, scales)| {
-            for rows in even(c.rows(), MC, 1) {
+            for rows in even(c.rows(), MC, kernel.grain()) {
                 let (first, last) = (row + rows.start, row + rows.end);
                 let a = self.make(kernel.left, first..last, words, scales);
                 let cols = 0..c.cols();
@@ -141,16 +147,22 @@ impl Product<'_> {
         // A line more than needed, so that rows do not all fall into one set of L1.
         let stride = groups + WIDTH;
         let len = rows.len().next_multiple_of(WIDTH) * stride;
-        if words.len() < len {
-            words.resize(len, 0);
+        if words.len() < len + WIDTH {
+            words.resize(len + WIDTH, 0);
         }
-        let (made, spare) = words[..len].split_at_mut(rows.len() * stride);
+        // Rows begin at cache lines: a register of AMX reads 16 lines, which else were 32.
+        let skip = words.as_ptr().align_offset(WIDTH * size_of::<u32>()).min(WIDTH);
+        let words = &mut words[skip..skip + len];
+        let (made, spare) = words.split_at_mut(rows.len() * stride);
         for ((i, made), scale) in rows.clone().zip(made.chunks_exact_mut(stride)).zip(&mut *scales)
         {
             let (row, made) = (self.a.row(i), &mut made[..groups]);
             match left {
                 Left::InPlace => unreachable!("rows that are read in place are not made"),
-                Left::Bf16 => round_to_bf16(row, made),
+                Left::Bands if self.b.precision() == Precision::Bf16 => {
+                    round_to_bf16(self.isa, row, made)
+                }
+                Left::Bands => *scale = quantize(self.isa, row, 0, bytes(made)),
                 Left::Int8 { offset } => *scale = quantize(self.isa, row, offset, bytes(made)),
             }
         }
@@ -168,7 +180,7 @@ impl Product<'_> {
             let nc = (IN_L2 / groups.max(1)).next_multiple_of(WIDEST);
             for first in (0..c.cols()).step_by(nc) {
                 let cols = first..c.cols().min(first + nc);
-                for rows in even(c.rows(), kernel.rows(), 1) {
+                for rows in even(c.rows(), kernel.rows(), kernel.grain()) {
                     let c = c.block(rows.clone(), cols.clone());
                     let (row, panel) = (row + rows.start, panel + first / WIDTH);
                     self.tiles(kernel, a, row, panel, steps.clone(), c);

@@ -29,9 +29,15 @@
 //! | `int8_neon.rs`  | 5 × 16 |
 //! | `int8_neon_dot.rs` | 6 × 16 |
 //! | `int8_neon_i8mm.rs` | 6 × 16 |
+//! | `amx.rs`        | what AMX adds to the language: its registers, and the loop over k |
+//! | `bf16_amx.rs`, `int8_amx.rs` | 32 × 32, times activations in bf16, int8 |
 //! | `blocking.rs`   | the loops around them, and how threads share them |
 //! | `epilogue.rs`   | what is done to a tile of c before it leaves L1 |
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
+#[cfg(target_arch = "x86_64")]
+mod bf16_amx;
 #[cfg(target_arch = "x86_64")]
 mod bf16_avx2;
 #[cfg(target_arch = "x86_64")]
@@ -48,6 +54,7 @@ mod f32_avx512;
 mod f32_neon;
 #[cfg(target_arch = "x86_64")]
 mod int8_avx2;
+mod int8_amx;
 #[cfg(target_arch = "x86_64")]
 mod int8_avx512_vnni;
 #[cfg(target_arch = "x86_64")]

@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use super::quantize::{quantize_row, round_to_bf16};
 use crate::matrix::{Apart, Shared};
-use crate::{MatMut, MatRef, Precision, parallel};
+use crate::{Isa, MatMut, MatRef, Precision, parallel};
 
 /// Columns of a panel.
 pub(crate) const WIDTH: usize = 16;
@@ -51,7 +51,7 @@ impl PackedB {
         }
         let rows: Vec<&[f32]> =
             parts.iter().flat_map(|part| (0..part.rows()).map(|j| part.row(j))).collect();
-        let (panels, groups) = extents(precision, n, k);
+        let ((panels, groups), isa) = (extents(precision, n, k), Isa::best());
         let mut words = Lines::zeroed(panels * groups * WIDTH);
         let quantized = if precision == Precision::Int8 { panels * WIDTH } else { 0 };
         let (mut scales, mut sums) = (vec![0.0; quantized], vec![0; quantized]);
@@ -69,7 +69,7 @@ impl PackedB {
                 Precision::Bf16 => {
                     let mut pairs = vec![0; groups];
                     for (lane, row) in rows.iter().enumerate() {
-                        round_to_bf16(row, &mut pairs);
+                        round_to_bf16(isa, row, &mut pairs);
                         lines.iter_mut().zip(&pairs).for_each(|(line, &pair)| line[lane] = pair);
                     }
                 }

@@ -38,8 +38,25 @@ pub(super) fn to_bf16(x: f32) -> u16 {
     }
 }
 
-/// Pairs of x as words; what `words` has beyond them becomes 0.
-pub(super) fn round_to_bf16(x: &[f32], words: &mut [u32]) {
+/// Pairs of x as words, with the instructions of a level; what `words` has beyond them becomes 0. Same bits
+/// on every level.
+pub(super) fn round_to_bf16(isa: Isa, x: &[f32], words: &mut [u32]) {
+    assert!(2 * words.len() >= x.len(), "{} words for {} values", words.len(), x.len());
+    match isa.vectors() {
+        // SAFETY: the isa proves AVX-512.
+        #[cfg(target_arch = "x86_64")]
+        Vectors::Avx512 => unsafe { round_avx512(x, words) },
+        // SAFETY: the isa proves AVX2.
+        #[cfg(target_arch = "x86_64")]
+        Vectors::Avx2 => unsafe { round_avx2(x, words) },
+        // SAFETY: the isa proves NEON.
+        #[cfg(target_arch = "aarch64")]
+        Vectors::Neon => unsafe { round_neon(x, words) },
+        _ => round_scalar(x, words),
+    }
+}
+
+fn round_scalar(x: &[f32], words: &mut [u32]) {
     let (pairs, last) = x.as_chunks::<2>();
     for (word, [low, high]) in words.iter_mut().zip(pairs) {
         *word = u32::from(to_bf16(*low)) | u32::from(to_bf16(*high)) << 16;
@@ -48,6 +65,78 @@ pub(super) fn round_to_bf16(x: &[f32], words: &mut [u32]) {
     if let [low] = last {
         words[pairs.len()] = u32::from(to_bf16(*low));
     }
+}
+
+/// Sixteen values a step, as `to_bf16` does it.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn round_avx512(x: &[f32], words: &mut [u32]) {
+    for i in (0..words.len()).step_by(8) {
+        let lanes = crate::lanes::load16(x, 2 * i);
+        let (bits, nan) =
+            (_mm512_castps_si512(lanes), _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(lanes, lanes));
+        let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+        let up = _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff));
+        let rounded = _mm512_add_epi32(bits, up);
+        let rounded = _mm512_mask_or_epi32(rounded, nan, bits, _mm512_set1_epi32(0x40_0000));
+        let halves = _mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(rounded));
+        let left = (words.len() - i).min(8);
+        // SAFETY: only the first `left` words are written, and i + left ≤ words.len().
+        unsafe {
+            let to = words.as_mut_ptr().add(i).cast();
+            _mm256_mask_storeu_epi32(to, ((1u32 << left) - 1) as u8, halves);
+        }
+    }
+}
+
+/// The same.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn round_avx2(x: &[f32], words: &mut [u32]) {
+    let upper_half = |lanes: __m256| {
+        let (bits, nan) = (_mm256_castps_si256(lanes), _mm256_cmp_ps::<_CMP_UNORD_Q>(lanes, lanes));
+        let odd = _mm256_and_si256(_mm256_srli_epi32::<16>(bits), _mm256_set1_epi32(1));
+        let up = _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff));
+        let rounded = _mm256_add_epi32(bits, up);
+        let quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x40_0000));
+        let rounded = _mm256_blendv_epi8(rounded, quiet, _mm256_castps_si256(nan));
+        _mm256_srli_epi32::<16>(rounded)
+    };
+    let (whole, rest) = x.as_chunks::<16>();
+    let (words, last) = words.split_at_mut(8 * whole.len());
+    for (x, words) in whole.iter().zip(words.as_chunks_mut::<8>().0) {
+        let halves = [0, 8].map(|i| upper_half(crate::lanes::load8(x, i)));
+        // To pack takes turns between the halves of its operands: 0 2 1 3.
+        let packed = _mm256_packus_epi32(halves[0], halves[1]);
+        let packed = _mm256_permute4x64_epi64::<0b11_01_10_00>(packed);
+        // SAFETY: eight words are 32 bytes.
+        unsafe { _mm256_storeu_si256(words.as_mut_ptr().cast(), packed) };
+    }
+    round_scalar(rest, last);
+}
+
+/// The same, eight values a step.
+#[cfg(target_arch = "aarch64")]
+#[target_feature(enable = "neon")]
+fn round_neon(x: &[f32], words: &mut [u32]) {
+    let upper_half = |lanes: float32x4_t| {
+        let bits = vreinterpretq_u32_f32(lanes);
+        let odd = vandq_u32(vshrq_n_u32::<16>(bits), vdupq_n_u32(1));
+        let rounded = vaddq_u32(bits, vaddq_u32(odd, vdupq_n_u32(0x7fff)));
+        let quiet = vorrq_u32(bits, vdupq_n_u32(0x40_0000));
+        vshrn_n_u32::<16>(vbslq_u32(vceqq_f32(lanes, lanes), rounded, quiet))
+    };
+    let (whole, rest) = x.as_chunks::<8>();
+    let (words, last) = words.split_at_mut(4 * whole.len());
+    for (x, words) in whole.iter().zip(words.as_chunks_mut::<4>().0) {
+        // SAFETY: x is eight floats, four words are 16 bytes.
+        unsafe {
+            let low = upper_half(vld1q_f32(x.as_ptr()));
+            let high = upper_half(vld1q_f32(x.as_ptr().add(4)));
+            vst1q_u16(words.as_mut_ptr().cast(), vcombine_u16(low, high));
+        }
+    }
+    round_scalar(rest, last);
 }
 
 /// q = round(x / s); returns s. What q has beyond the length of x becomes 0.
@@ -255,5 +344,29 @@ mod tests {
             assert_eq!(to_bf16(x), bits, "{x}");
         }
         assert!(f32::from_bits(u32::from(to_bf16(f32::NAN)) << 16).is_nan());
+    }
+
+    #[test]
+    fn every_level_makes_the_same_words() {
+        let mut state = 1u32;
+        let mut random = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            // Any pattern of bits: small, great, infinite and no number.
+            f32::from_bits(state ^ state << 16)
+        };
+        for len in (0..70usize).chain([256, 767]) {
+            let mut x: Vec<f32> = (0..len).map(|_| random()).collect();
+            let special = [f32::NAN, -f32::NAN, f32::INFINITY, f32::MAX, -0.0, 1e-45, 1.003_906_25];
+            x.iter_mut().skip(3).zip(special).for_each(|(x, special)| *x = special);
+            for room in [len.div_ceil(2), len.div_ceil(2).next_multiple_of(16), 400] {
+                let mut expected = vec![7; room];
+                round_scalar(&x, &mut expected);
+                for isa in Isa::available() {
+                    let mut words = vec![9; room];
+                    round_to_bf16(isa, &x, &mut words);
+                    assert_eq!(words, expected, "{len} on {}", isa.level());
+                }
+            }
+        }
     }
 }

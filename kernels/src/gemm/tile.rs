@@ -30,11 +30,14 @@ pub(super) struct Microkernel {
 pub(super) enum Left {
     /// Rows of f32 where they lie: k values each.
     InPlace,
-    /// Rows of bf16, in words of two, with zeros up to the end of the panels' groups, and rows of zeros up
-    /// to a multiple of 16.
-    Bf16,
-    /// Rows of int8 in words of four with this added to each byte, likewise filled up.
+    /// Rows of int8 in words of four with this added to each byte, and filled with it up to the end of
+    /// the panels' groups.
     Int8 { offset: u8 },
+    /// Rows of bf16 or int8, whichever the panels hold, filled with zeros up to the end of the panels'
+    /// groups, and with rows of zeros up to a multiple of 16; a tile begins at such a multiple. For AMX: the
+    /// thread that makes tiles has configured its registers.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+    Bands,
 }
 
 /// Tiles of one width.
@@ -51,6 +54,7 @@ pub(super) type Run = unsafe fn(&Tile);
 /// Where a tile's factors lie, for a number of rows and panels that its maker knows.
 pub(super) struct Tile {
     /// Rows, for a maker of several heights.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
     pub(super) rows: usize,
     /// Words of a row of a: steps of the sum.
     pub(super) k: usize,
@@ -119,6 +123,8 @@ impl Microkernel {
                 Vectors::Neon => &super::f32_neon::NEON,
                 _ => &super::scalar::F32,
             },
+            #[cfg(target_arch = "x86_64")]
+            Precision::Bf16 if isa.level() == Level::Amx => &super::bf16_amx::KERNEL,
             Precision::Bf16 => match isa.vectors() {
                 #[cfg(target_arch = "x86_64")]
                 Vectors::Avx512 => &super::bf16_avx512::KERNEL,
@@ -129,6 +135,8 @@ impl Microkernel {
                 _ => &super::scalar::BF16,
             },
             Precision::Int8 => match isa.level() {
+                #[cfg(target_arch = "x86_64")]
+                Level::Amx => &super::int8_amx::KERNEL,
                 #[cfg(target_arch = "x86_64")]
                 Level::Avx512Vnni => &super::int8_avx512_vnni::KERNEL,
                 #[cfg(target_arch = "x86_64")]
@@ -144,6 +152,11 @@ impl Microkernel {
                 _ => &super::scalar::INT8,
             },
         }
+    }
+
+    /// Tiles begin at rows that are multiples of this.
+    pub(super) fn grain(&self) -> usize {
+        if self.left == Left::Bands { 16 } else { 1 }
     }
 
     /// The most rows of a tile.
