@@ -283,7 +283,9 @@ fn peak_memory_kib(child: &Child) -> i64 {
 /// The command with none of the settings that a user's environment may hold, and with a hub
 /// cache that holds nothing.
 fn zhengzi() -> Command {
-    let mut command = Command::new(binary());
+    let mut words = words();
+    let mut command = Command::new(words.remove(0));
+    command.args(words);
     for name in ["ZHENGZI_THREADS", "NO_COLOR", "CLICOLOR_FORCE", "TERM"] {
         command.env_remove(name);
     }
@@ -311,27 +313,42 @@ fn run(command: &mut Command, stdin: &[u8]) -> Output {
     output
 }
 
+/// How the binary is started: its path, behind the runner (an emulator, say) that cargo puts before
+/// programs of this target, this test among them.
+fn words() -> Vec<String> {
+    let path = binary().to_str().expect("folders of cargo have plain names");
+    let runner = triple().and_then(|triple| {
+        let triple = triple.to_uppercase().replace('-', "_");
+        std::env::var(format!("CARGO_TARGET_{triple}_RUNNER")).ok()
+    });
+    runner
+        .iter()
+        .flat_map(|words| words.split_whitespace())
+        .chain([path])
+        .map(str::to_owned)
+        .collect()
+}
+
 /// The binary as the sources are now. Cargo offers no such path to a test of another
 /// package, so this asks cargo to build it, with the profile, the target and the target
 /// folder that this test was built with, and to say where it is.
 fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
-        // …/target[/triple]/profile/deps/this-test; the target folder has a tag in it.
-        let test = std::env::current_exe().unwrap();
-        let profile = test.ancestors().nth(2).unwrap();
+        let profile = profile();
         let above = profile.parent().unwrap();
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
         cargo.args(["build", "--package=zhengzi", "--bin=zhengzi", "--message-format=json"]);
-        cargo.args(["--quiet", "--offline", "--profile"]).arg(match name(profile) {
+        cargo.args(["--quiet", "--offline", "--profile"]).arg(match name(&profile) {
             "debug" => "dev",
             other => other,
         });
-        if above.join("CACHEDIR.TAG").exists() {
-            cargo.arg("--target-dir").arg(above);
-        } else {
-            cargo.args(["--target", name(above), "--target-dir"]).arg(above.parent().unwrap());
-        }
+        match triple() {
+            None => cargo.arg("--target-dir").arg(above),
+            Some(triple) => {
+                cargo.args(["--target", &triple, "--target-dir"]).arg(above.parent().unwrap())
+            }
+        };
         let output = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "the binary does not build: {errors}");
@@ -342,6 +359,18 @@ fn binary() -> &'static Path {
             .find_map(|message| Some(PathBuf::from(message["executable"].as_str()?)))
             .expect("cargo names the executable")
     })
+}
+
+/// `…/target[/triple]/profile`, where the folder `deps` holds this test.
+fn profile() -> PathBuf {
+    std::env::current_exe().unwrap().ancestors().nth(2).unwrap().to_owned()
+}
+
+/// The target that this test was built for, if cargo was told one.
+fn triple() -> Option<String> {
+    let profile = profile();
+    let above = name(profile.parent().unwrap());
+    above.starts_with(&format!("{}-", std::env::consts::ARCH)).then(|| above.to_owned())
 }
 
 fn name(path: &Path) -> &str {

@@ -3,15 +3,17 @@
 mod attention;
 mod bf16;
 mod gemm;
+mod guarded;
 mod int8;
 mod rival;
 mod rows;
 
+use guarded::Guarded;
 use zhengzi_kernels::parallel::Crew;
 use zhengzi_kernels::{MatMut, MatRef};
 
-/// Around the lanes of AVX2 (8) and AVX-512 (16), and a few hidden sizes.
-const WIDTHS: [usize; 17] = [0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 63, 65, 129, 768, 1001];
+/// Around the lanes of NEON (4), AVX2 (8) and AVX-512 (16), and a few hidden sizes.
+const WIDTHS: [usize; 19] = [0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 65, 129, 768, 1001];
 
 /// Numbers that look random and are the same on every machine (Marsaglia, xorshift64).
 struct Random(u64);
@@ -29,17 +31,22 @@ impl Random {
         (self.next() >> 33) as usize % end
     }
 
-    /// `len` values in −scale..scale.
-    fn values(&mut self, len: usize, scale: f32) -> Vec<f32> {
-        let unit = |bits: u64| (bits >> 40) as f32 / (1u64 << 23) as f32 - 1.0;
-        (0..len).map(|_| scale * unit(self.next())).collect()
+    /// One in −scale..scale.
+    fn value(&mut self, scale: f32) -> f32 {
+        scale * ((self.next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0)
+    }
+
+    /// `len` of them.
+    fn values(&mut self, len: usize, scale: f32) -> Guarded<f32> {
+        let values: Vec<f32> = (0..len).map(|_| self.value(scale)).collect();
+        Guarded::new(&values)
     }
 }
 
-/// A matrix whose rows begin at odd places with canaries between them.
+/// A matrix whose rows begin at odd places with canaries between them, and closed memory behind the last.
 #[derive(Clone)]
 struct Strided {
-    data: Vec<f32>,
+    data: Guarded<f32>,
     rows: usize,
     cols: usize,
 }
@@ -50,17 +57,18 @@ const CANARY: f32 = 1234.5;
 
 impl Strided {
     fn new(rows: usize, cols: usize, mut value: impl FnMut(usize, usize) -> f32) -> Strided {
-        let mut data = vec![CANARY; LEAD + rows * (cols + GAP)];
+        let spanned = (rows * (cols + GAP)).saturating_sub(GAP);
+        let mut data = vec![CANARY; LEAD + spanned];
         for i in 0..rows {
             for j in 0..cols {
                 data[LEAD + i * (cols + GAP) + j] = value(i, j);
             }
         }
-        Strided { data, rows, cols }
+        Strided { data: Guarded::new(&data), rows, cols }
     }
 
     fn random(random: &mut Random, rows: usize, cols: usize, scale: f32) -> Strided {
-        Strided::new(rows, cols, |_, _| random.values(1, scale)[0])
+        Strided::new(rows, cols, |_, _| random.value(scale))
     }
 
     fn view(&self) -> MatRef<'_, f32> {

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use serde::Serialize;
-use zhengzi_kernels::{Level, Precision, Vectors, gemm};
+use zhengzi_kernels::{Precision, gemm};
 use zhengzi_model::electra::Kind;
 use zhengzi_model::hub;
 use zhengzi_runtime::{Checkpoint, Container, Cpu, DType};
@@ -100,7 +100,7 @@ impl Summary {
             threads: cpu.threads(),
             kernels: Kernels {
                 gemm: gemm::engine(cpu.isa(), Precision::F32),
-                others: others(cpu.isa().level()),
+                others: cpu.isa().vectors().name(),
             },
             tensors,
         }
@@ -122,14 +122,6 @@ impl Summary {
             writeln!(out, "{:width$}  {dtype:4}  {shape:?}", printable(name))?;
         }
         Ok(())
-    }
-}
-
-/// What runs beside the matrix products: NEON has no forms of the other ops yet.
-fn others(level: Level) -> &'static str {
-    match level.vectors() {
-        Vectors::Neon => Level::Scalar.name(),
-        _ => level.name(),
     }
 }
 

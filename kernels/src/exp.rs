@@ -17,9 +17,12 @@
 //! | level   | lanes | trick |
 //! |---------|-------|-------|
 //! | scalar  | 1     | 2ⁿ in two factors, because 2^128 and 2^−150 are no f32 |
+//! | NEON    | 4     | the same; fused multiply-add |
 //! | AVX2    | 8     | the same; fused multiply-add |
 //! | AVX-512 | 16    | `vscalefps` multiplies by any 2ⁿ |
 
+#[cfg(target_arch = "aarch64")]
+use std::arch::aarch64::*;
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
@@ -47,6 +50,34 @@ pub(crate) fn exp_scalar(x: f32) -> f32 {
 #[inline]
 fn power_of_2_scalar(n: i32) -> f32 {
     f32::from_bits(((n + 127) << 23) as u32)
+}
+
+/// eˣ of four lanes.
+#[cfg(target_arch = "aarch64")]
+#[inline]
+#[target_feature(enable = "neon")]
+pub(crate) fn exp_neon(x: float32x4_t) -> float32x4_t {
+    let x = vmaxq_f32(vdupq_n_f32(LOWEST), x); // NaN stays
+    let x = vminq_f32(vdupq_n_f32(HIGHEST), x);
+    let n = vrndnq_f32(vmulq_n_f32(x, std::f32::consts::LOG2_E));
+    let r = vfmsq_n_f32(x, n, LN_2_UPPER);
+    let r = vfmsq_n_f32(r, n, LN_2_LOWER);
+    let mut p = vdupq_n_f32(P[4]);
+    for c in [P[3], P[2], P[1], P[0], 1.0, 1.0] {
+        p = vfmaq_f32(vdupq_n_f32(c), p, r);
+    }
+    let n = vcvtq_s32_f32(n);
+    let half = vshrq_n_s32::<1>(n);
+    let rest = vsubq_s32(n, half);
+    vmulq_f32(vmulq_f32(p, power_of_2_neon(half)), power_of_2_neon(rest))
+}
+
+/// 2ⁿ of four lanes.
+#[cfg(target_arch = "aarch64")]
+#[inline]
+#[target_feature(enable = "neon")]
+fn power_of_2_neon(n: int32x4_t) -> float32x4_t {
+    vreinterpretq_f32_s32(vshlq_n_s32::<23>(vaddq_s32(n, vdupq_n_s32(127))))
 }
 
 /// eˣ of eight lanes.
@@ -102,12 +133,15 @@ pub(crate) fn exp_avx512(x: __m512) -> __m512 {
 mod tests {
     use super::*;
     use crate::Isa;
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     use crate::Vectors;
     use crate::ulp::{assert_ulps, floats};
 
     fn exp(isa: Isa, x: &mut [f32]) {
         match isa.vectors() {
+            // SAFETY: the isa proves NEON.
+            #[cfg(target_arch = "aarch64")]
+            Vectors::Neon => unsafe { all4(x) },
             // SAFETY: the isa proves AVX2 and FMA.
             #[cfg(target_arch = "x86_64")]
             Vectors::Avx2 => unsafe { all8(x) },
@@ -116,6 +150,12 @@ mod tests {
             Vectors::Avx512 => unsafe { all16(x) },
             _ => x.iter_mut().for_each(|x| *x = exp_scalar(*x)),
         }
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    #[target_feature(enable = "neon")]
+    fn all4(x: &mut [f32]) {
+        crate::lanes::map4(x, |_, x| exp_neon(x));
     }
 
     #[cfg(target_arch = "x86_64")]

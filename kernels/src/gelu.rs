@@ -22,23 +22,21 @@
 //! | level   | lanes | trick |
 //! |---------|-------|-------|
 //! | scalar  | 1     | |
-//! | AVX2    | 8     | one loop per activation, the function inlined into it |
+//! | NEON    | 4     | one loop per activation, the function inlined into it |
+//! | AVX2    | 8     | the same |
 //! | AVX-512 | 16    | the same |
 
+#[cfg(target_arch = "aarch64")]
+use std::arch::aarch64::*;
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 use std::f32::consts::FRAC_1_SQRT_2;
 
-use crate::exp::exp_scalar;
-use crate::saturating::{ERF, TANH, saturating_scalar};
+use crate::exp::*;
+use crate::saturating::*;
 use crate::{Isa, MatMut, parallel};
-#[cfg(target_arch = "x86_64")]
-use crate::{
-    Vectors,
-    exp::{exp_avx2, exp_avx512},
-    lanes::{map_rows8, map_rows16},
-    saturating::{saturating_avx2, saturating_avx512},
-};
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use crate::{Vectors, lanes::*};
 
 /// An element-wise non-linearity; the formulas stand at the top of this file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +96,9 @@ pub fn activate(isa: Isa, activation: Activation, x: MatMut<f32>) {
 /// The same on this thread alone: for a caller that is one of many already.
 pub(crate) fn activate_rows(isa: Isa, activation: Activation, x: MatMut<f32>) {
     match isa.vectors() {
+        // SAFETY: the isa proves NEON.
+        #[cfg(target_arch = "aarch64")]
+        Vectors::Neon => unsafe { activate_neon(activation, x) },
         // SAFETY: the isa proves AVX2 and FMA.
         #[cfg(target_arch = "x86_64")]
         Vectors::Avx2 => unsafe { activate_avx2(activation, x) },
@@ -113,6 +114,33 @@ fn activate_scalar(activation: Activation, mut x: MatMut<f32>) {
         for x in x.row_mut(i) {
             *x = activation.apply(*x);
         }
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+#[target_feature(enable = "neon")]
+fn activate_neon(activation: Activation, x: MatMut<f32>) {
+    let one = vdupq_n_f32(1.0);
+    let sigmoid = |x| vdivq_f32(one, vaddq_f32(one, exp_neon(vnegq_f32(x))));
+    // x/2 (1 + f)
+    let gated = |x, f| {
+        let x = vmulq_n_f32(x, 0.5);
+        vfmaq_f32(x, x, f)
+    };
+    match activation {
+        Activation::Gelu => {
+            map_rows4(x, |x| gated(x, saturating_neon(&ERF, vmulq_n_f32(x, FRAC_1_SQRT_2))))
+        }
+        Activation::GeluTanh => map_rows4(x, |x| {
+            let cube = vmulq_f32(vmulq_f32(x, x), x);
+            let inner = vmulq_n_f32(vfmaq_n_f32(x, cube, CUBIC), SQRT_2_OVER_PI);
+            gated(x, saturating_neon(&TANH, inner))
+        }),
+        Activation::Relu => map_rows4(x, |x| vmaxq_f32(vdupq_n_f32(0.0), x)),
+        Activation::Silu => map_rows4(x, |x| vmulq_f32(x, sigmoid(x))),
+        Activation::Tanh => map_rows4(x, |x| saturating_neon(&TANH, x)),
+        Activation::QuickGelu => map_rows4(x, |x| vmulq_f32(x, sigmoid(vmulq_n_f32(x, QUICK)))),
+        Activation::Linear => {}
     }
 }
 

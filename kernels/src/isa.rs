@@ -46,6 +46,18 @@ pub enum Vectors {
     Avx512,
 }
 
+impl Vectors {
+    /// The name of the weakest level that has them.
+    pub fn name(self) -> &'static str {
+        match self {
+            Vectors::Scalar => Level::Scalar.name(),
+            Vectors::Neon => Level::Neon.name(),
+            Vectors::Avx2 => Level::Avx2.name(),
+            Vectors::Avx512 => Level::Avx512.name(),
+        }
+    }
+}
+
 impl Level {
     /// Every level, weakest first.
     pub const ALL: [Level; 9] = [

@@ -15,14 +15,17 @@
 //! | level   | lanes | trick |
 //! |---------|-------|-------|
 //! | scalar  | 1     | sums in f64: a chain of additions takes as long in either width |
-//! | AVX2    | 8     | lanes beyond the row hold μ, so that their d is 0 |
+//! | NEON    | 4     | lanes beyond the row hold μ, so that their d is 0 |
+//! | AVX2    | 8     | the same |
 //! | AVX-512 | 16    | the same |
 
+#[cfg(target_arch = "aarch64")]
+use std::arch::aarch64::*;
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
 use crate::{Isa, MatMut, parallel};
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use crate::{Vectors, lanes::*};
 
 /// Normalises each row of y `[t, c]`, in place; `eps` keeps the root from 0 (1e-12 in ELECTRA).
@@ -34,6 +37,9 @@ pub fn layer_norm(isa: Isa, gamma: &[f32], beta: &[f32], eps: f32, y: MatMut<f32
         for i in 0..y.rows() {
             let row = y.row_mut(i);
             match isa.vectors() {
+                // SAFETY: the isa proves NEON.
+                #[cfg(target_arch = "aarch64")]
+                Vectors::Neon => unsafe { layer_norm_neon(gamma, beta, eps, row) },
                 // SAFETY: the isa proves AVX2 and FMA.
                 #[cfg(target_arch = "x86_64")]
                 Vectors::Avx2 => unsafe { layer_norm_avx2(gamma, beta, eps, row) },
@@ -54,6 +60,30 @@ fn layer_norm_scalar(gamma: &[f32], beta: &[f32], eps: f32, y: &mut [f32]) {
     for ((y, gamma), beta) in y.iter_mut().zip(gamma).zip(beta) {
         *y = ((*y as f64 - mean) * scale) as f32 * gamma + beta;
     }
+}
+
+#[cfg(target_arch = "aarch64")]
+#[target_feature(enable = "neon")]
+fn layer_norm_neon(gamma: &[f32], beta: &[f32], eps: f32, y: &mut [f32]) {
+    let c = y.len() as f32;
+    let mut sum = vdupq_n_f32(0.0);
+    for i in (0..y.len()).step_by(4) {
+        sum = vaddq_f32(sum, load4(y, i));
+    }
+    let guess = vaddvq_f32(sum) / c;
+    let mean = vdupq_n_f32(guess);
+    let (mut sum, mut squares) = (vdupq_n_f32(0.0), vdupq_n_f32(0.0));
+    for i in (0..y.len()).step_by(4) {
+        let d = vsubq_f32(load_or4(mean, y, i), mean);
+        sum = vaddq_f32(sum, d);
+        squares = vfmaq_f32(squares, d, d);
+    }
+    let (shift, scale) = correct(vaddvq_f32(sum), vaddvq_f32(squares), c, eps);
+    let mean = vdupq_n_f32(guess + shift);
+    map4(y, |i, x| {
+        let x = vmulq_n_f32(vsubq_f32(x, mean), scale);
+        vfmaq_f32(load4(beta, i), x, load4(gamma, i))
+    });
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -105,7 +135,7 @@ fn layer_norm_avx512(gamma: &[f32], beta: &[f32], eps: f32, y: &mut [f32]) {
 }
 
 /// From Σ d and Σ d²: what the mean was off by, and 1 / √(σ² + ε).
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 fn correct(sum: f32, squares: f32, c: f32, eps: f32) -> (f32, f32) {
     let shift = sum / c;
     let variance = ((squares - sum * shift) / c).max(0.0);

@@ -26,7 +26,7 @@
 //! shapes, with the two numbers. Nothing here returns a `Result`.
 //!
 //! **`unsafe`** has three places: calling a function of an instruction set that an [`Isa`] proves
-//! (`match` arms), loads and stores (`lanes.rs`), rows and tiles of matrices (`matrix.rs`, and the
+//! (`match` arms), loads and stores (`lanes/`), rows and tiles of matrices (`matrix.rs`, and the
 //! micro-kernels in `gemm/`).
 
 pub mod attention;
@@ -43,7 +43,6 @@ pub mod precision;
 pub mod softmax;
 
 mod exp;
-#[cfg(target_arch = "x86_64")]
 mod lanes;
 mod ragged;
 mod saturating;

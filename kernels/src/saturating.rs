@@ -17,9 +17,12 @@
 //! | level   | lanes | trick |
 //! |---------|-------|-------|
 //! | scalar  | 1     | |
+//! | NEON    | 4     | sign and saturation by `bsl`, which selects bit by bit |
 //! | AVX2    | 8     | sign by bit operations, saturation by a blend |
 //! | AVX-512 | 16    | the blend by a mask register |
 
+#[cfg(target_arch = "aarch64")]
+use std::arch::aarch64::*;
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
@@ -54,6 +57,25 @@ pub(crate) fn saturating_scalar(f: &Saturating, x: f32) -> f32 {
     let z = x * x;
     let horner = |c: &[f32; 6]| c.iter().rev().fold(0.0, |sum, &c| sum * z + c);
     (x * horner(&f.p) / horner(&f.q)).clamp(-1.0, 1.0)
+}
+
+/// f of four lanes.
+#[cfg(target_arch = "aarch64")]
+#[inline]
+#[target_feature(enable = "neon")]
+pub(crate) fn saturating_neon(f: &Saturating, x: float32x4_t) -> float32x4_t {
+    let one = vdupq_n_f32(1.0);
+    let a = vabsq_f32(x);
+    let z = vmulq_f32(a, a);
+    let (mut p, mut q) = (vdupq_n_f32(f.p[5]), vdupq_n_f32(f.q[5]));
+    for i in (0..5).rev() {
+        p = vfmaq_f32(vdupq_n_f32(f.p[i]), p, z);
+        q = vfmaq_f32(vdupq_n_f32(f.q[i]), q, z);
+    }
+    let y = vminq_f32(one, vdivq_f32(vmulq_f32(a, p), q)); // NaN stays
+    let settled = vcgeq_f32(a, vdupq_n_f32(f.limit));
+    let sign = vdupq_n_u32(1 << 31);
+    vbslq_f32(sign, x, vbslq_f32(settled, one, y))
 }
 
 /// f of eight lanes.
@@ -98,7 +120,7 @@ pub(crate) fn saturating_avx512(f: &Saturating, x: __m512) -> __m512 {
 mod tests {
     use super::*;
     use crate::Isa;
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     use crate::Vectors;
     use crate::ulp::{assert_ulps, floats};
 
@@ -123,6 +145,9 @@ mod tests {
 
     fn apply(isa: Isa, f: &Saturating, x: &mut [f32]) {
         match isa.vectors() {
+            // SAFETY: the isa proves NEON.
+            #[cfg(target_arch = "aarch64")]
+            Vectors::Neon => unsafe { all4(f, x) },
             // SAFETY: the isa proves AVX2 and FMA.
             #[cfg(target_arch = "x86_64")]
             Vectors::Avx2 => unsafe { all8(f, x) },
@@ -131,6 +156,12 @@ mod tests {
             Vectors::Avx512 => unsafe { all16(f, x) },
             _ => x.iter_mut().for_each(|x| *x = saturating_scalar(f, *x)),
         }
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    #[target_feature(enable = "neon")]
+    fn all4(f: &Saturating, x: &mut [f32]) {
+        crate::lanes::map4(x, |_, x| saturating_neon(f, x));
     }
 
     #[cfg(target_arch = "x86_64")]

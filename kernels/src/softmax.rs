@@ -13,20 +13,19 @@
 //! | level   | lanes | trick |
 //! |---------|-------|-------|
 //! | scalar  | 1     | |
-//! | AVX2    | 8     | lanes beyond the row hold −∞: no maximum, and e^−∞ = 0 adds nothing |
+//! | NEON    | 4     | lanes beyond the row hold −∞: no maximum, and e^−∞ = 0 adds nothing |
+//! | AVX2    | 8     | the same |
 //! | AVX-512 | 16    | the same |
 
+#[cfg(target_arch = "aarch64")]
+use std::arch::aarch64::*;
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
-use crate::exp::exp_scalar;
+use crate::exp::*;
 use crate::{Isa, MatMut, parallel};
-#[cfg(target_arch = "x86_64")]
-use crate::{
-    Vectors,
-    exp::{exp_avx2, exp_avx512},
-    lanes::*,
-};
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use crate::{Vectors, lanes::*};
 
 /// Makes each row of x `[t, c]` a distribution, in place.
 pub fn softmax(isa: Isa, x: MatMut<f32>) {
@@ -39,6 +38,9 @@ pub(crate) fn softmax_rows(isa: Isa, mut x: MatMut<f32>) {
     for i in 0..x.rows() {
         let row = x.row_mut(i);
         match isa.vectors() {
+            // SAFETY: the isa proves NEON.
+            #[cfg(target_arch = "aarch64")]
+            Vectors::Neon => unsafe { softmax_neon(row) },
             // SAFETY: the isa proves AVX2 and FMA.
             #[cfg(target_arch = "x86_64")]
             Vectors::Avx2 => unsafe { softmax_avx2(row) },
@@ -61,6 +63,25 @@ fn softmax_scalar(x: &mut [f32]) {
     for x in x {
         *x *= scale;
     }
+}
+
+#[cfg(target_arch = "aarch64")]
+#[target_feature(enable = "neon")]
+fn softmax_neon(x: &mut [f32]) {
+    let nothing = vdupq_n_f32(f32::NEG_INFINITY);
+    let mut max = nothing;
+    for i in (0..x.len()).step_by(4) {
+        max = vmaxq_f32(max, load_or4(nothing, x, i));
+    }
+    let max = vdupq_n_f32(vmaxvq_f32(max));
+    let mut sum = vdupq_n_f32(0.0);
+    for i in (0..x.len()).step_by(4) {
+        let e = exp_neon(vsubq_f32(load_or4(nothing, x, i), max));
+        store4(x, i, e);
+        sum = vaddq_f32(sum, e);
+    }
+    let scale = 1.0 / vaddvq_f32(sum);
+    map4(x, |_, e| vmulq_n_f32(e, scale));
 }
 
 #[cfg(target_arch = "x86_64")]

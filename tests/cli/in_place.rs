@@ -136,7 +136,7 @@ fn an_interrupt_ends_a_command_that_waits_for_input() {
 #[test]
 fn an_interrupt_that_is_to_be_ignored_is_ignored() {
     use std::io::{Read, Write};
-    let line = format!("trap '' INT HUP; exec {:?} correct", super::binary());
+    let line = format!("trap '' INT HUP; exec {} correct", quoted());
     let mut child = spawn(Command::new("sh").args(["-c", &line]));
     let mut stdin = child.stdin.take().unwrap();
     let mut stdout = child.stdout.take().unwrap();
@@ -151,6 +151,13 @@ fn an_interrupt_that_is_to_be_ignored_is_ignored() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
+/// How the binary is started, for a shell.
+#[cfg(unix)]
+fn quoted() -> String {
+    let words: Vec<String> = super::words().iter().map(|word| format!("{word:?}")).collect();
+    words.join(" ")
+}
+
 #[cfg(unix)]
 fn send(child: &Child, signal: &str) {
     // It may have ended meanwhile; then nobody gets the signal.
@@ -162,11 +169,8 @@ fn send(child: &Child, signal: &str) {
 #[test]
 fn a_full_disk_leaves_the_old_file() {
     let draft = Draft::of(60_000);
-    let line = format!(
-        "trap '' XFSZ; ulimit -f 100; exec {:?} correct -w {:?}",
-        super::binary(),
-        draft.path()
-    );
+    let line =
+        format!("trap '' XFSZ; ulimit -f 100; exec {} correct -w {:?}", quoted(), draft.path());
     let output = Command::new("sh").args(["-c", &line]).output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!((output.status.code(), stderr.lines().count()), (Some(2), 1), "{stderr}");

@@ -11,13 +11,15 @@
 //! tile's sums are complete and while it is in L1: no pass over memory of its own. Cost: a load
 //! and a store for each lane of c, little beside its sum; for the activations see `gelu.rs`.
 
+#[cfg(target_arch = "aarch64")]
+use std::arch::aarch64::*;
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 use std::ops::Range;
 
 use crate::gelu::{Activation, activate_rows};
 use crate::{Isa, MatMut, MatRef};
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use crate::{Vectors, lanes::*};
 
 /// What [`gemm()`](super::gemm()) does to each row of a · Wᵀ before it returns.
@@ -78,6 +80,9 @@ pub(super) fn finish(isa: Isa, epilogue: Epilogue, row: usize, col: usize, tile:
         Epilogue::BiasResidual(_, residual) => {
             let residual = residual.block(row..row + tile.rows(), col..col + tile.cols());
             match isa.vectors() {
+                // SAFETY: the isa proves NEON.
+                #[cfg(target_arch = "aarch64")]
+                Vectors::Neon => unsafe { add_neon(residual, tile) },
                 // SAFETY: the isa proves AVX2 and FMA.
                 #[cfg(target_arch = "x86_64")]
                 Vectors::Avx2 => unsafe { add_avx2(residual, tile) },
@@ -95,6 +100,15 @@ fn add_scalar(residual: MatRef<f32>, mut tile: MatMut<f32>) {
         for (c, residual) in tile.row_mut(i).iter_mut().zip(residual.row(i)) {
             *c += residual;
         }
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+#[target_feature(enable = "neon")]
+fn add_neon(residual: MatRef<f32>, mut tile: MatMut<f32>) {
+    for i in 0..tile.rows() {
+        let residual = residual.row(i);
+        map4(tile.row_mut(i), |j, c| vaddq_f32(c, load4(residual, j)));
     }
 }
 

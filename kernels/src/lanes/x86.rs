@@ -1,15 +1,4 @@
-//! Loads, stores and sums of whole and partial vectors: the one place where a kernel meets a pointer.
-//!
-//! A load takes lanes `i, i + 1, …` of a slice. Lanes past its end are neither read
-//! nor written; a load puts `fill` there, chosen by the caller so that they do not
-//! count: 0 in a sum, −∞ in a maximum, the mean in a variance. A row of any length is
-//! thus one loop without a scalar tail, and a value's arithmetic does not depend on
-//! where in its row it stands.
-//!
-//! | level  | lanes | the partial vector |
-//! |--------|-------|--------------------|
-//! | AVX2   | 8     | `vmaskmov` under a mask made by comparing lane numbers |
-//! | AVX-512| 16    | a mask register |
+//! AVX2: 8 lanes, names ending in 8. AVX-512: 16 lanes, names ending in 16.
 
 use std::arch::x86_64::*;
 
