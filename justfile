@@ -8,6 +8,14 @@ check:
 test:
     cargo test
 
+# Every instruction set of this CPU, forced: kernels, and a correction end to end.
+isa:
+    tests/isa.sh
+
+# All tests on three Arm CPUs, emulated (tests/arm.sh says what it needs), e.g. `just arm neoverse-n1`.
+arm *CPUS:
+    tests/arm.sh {{CPUS}}
+
 # Scores both policies on test sets, e.g. `just evaluate ../shared/eval/*.tsv`.
 evaluate *FILES:
     cargo run --release -p zhengzi -- evaluate --policy compat {{FILES}}
