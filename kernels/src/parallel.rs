@@ -366,7 +366,7 @@ mod tests {
             let crew = Crew::new(threads).unwrap();
             for pieces in [0, 1, 2, 7, 1000] {
                 let count: Vec<AtomicUsize> = (0..pieces).map(|_| AtomicUsize::new(0)).collect();
-                crew.run(|| each(pieces, &|i| drop(count[i].fetch_add(1, SeqCst))));
+                crew.run(|| each(pieces, &|i| _ = count[i].fetch_add(1, SeqCst)));
                 assert!(count.iter().all(|count| count.load(SeqCst) == 1), "{threads} {pieces}");
             }
         }
@@ -378,7 +378,7 @@ mod tests {
         crew.run(|| {
             for round in 0..100_000 {
                 let sum = AtomicUsize::new(0);
-                each(4, &|i| drop(sum.fetch_add(round + i, SeqCst)));
+                each(4, &|i| _ = sum.fetch_add(round + i, SeqCst));
                 assert_eq!(sum.into_inner(), 4 * round + 6);
             }
         });

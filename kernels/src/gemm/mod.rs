@@ -19,16 +19,10 @@
 //! | `quantize.rs`   | rows of a as bf16 or int8 |
 //! | `tile.rs`       | what a micro-kernel is |
 //! | `scalar.rs`     | the reference, 1 × 16, in every precision |
-//! | `f32_avx2.rs`   | 6 × 16 |
-//! | `f32_avx512.rs` | 14 × 32 |
-//! | `f32_neon.rs`   | 6 × 16 |
-//! | `int8_avx2.rs`  | 5 × 16, also of AVX-512 without VNNI |
-//! | `int8_avx_vnni.rs` | 6 × 16 |
-//! | `bf16_avx2.rs`, `bf16_avx512.rs`, `bf16_neon.rs` | as in f32, times activations in f32 |
-//! | `int8_avx512_vnni.rs` | 14 × 32 |
-//! | `int8_neon.rs`  | 5 × 16 |
-//! | `int8_neon_dot.rs` | 6 × 16 |
-//! | `int8_neon_i8mm.rs` | 6 × 16 |
+//! | `f32_avx2.rs`, `f32_avx512.rs`, `f32_neon.rs` | 6 × 16, 14 × 32, 6 × 16 |
+//! | `bf16_avx2.rs`, `bf16_avx512.rs`, `bf16_neon.rs` | the same, bf16 made f32 on the way |
+//! | `int8_avx2.rs`, `int8_avx_vnni.rs`, `int8_avx512_vnni.rs` | 5 × 16, 6 × 16, 14 × 32 |
+//! | `int8_neon.rs`, `int8_neon_dot.rs`, `int8_neon_i8mm.rs` | 5 × 16, 6 × 16, 6 × 16 |
 //! | `amx.rs`        | what AMX adds to the language: its registers, and the loop over k |
 //! | `bf16_amx.rs`, `int8_amx.rs` | 32 × 32, times activations in bf16, int8 |
 //! | `blocking.rs`   | the loops around them, and how threads share them |
@@ -53,8 +47,9 @@ mod f32_avx512;
 #[cfg(target_arch = "aarch64")]
 mod f32_neon;
 #[cfg(target_arch = "x86_64")]
-mod int8_avx2;
 mod int8_amx;
+#[cfg(target_arch = "x86_64")]
+mod int8_avx2;
 #[cfg(target_arch = "x86_64")]
 mod int8_avx512_vnni;
 #[cfg(target_arch = "x86_64")]
