@@ -4,6 +4,7 @@
 //! What a file of text cannot say (other encodings, pipes, memory, whole models) is told in
 //! Rust, here and in the modules.
 
+mod bench;
 mod evaluate;
 mod formats;
 mod hub;

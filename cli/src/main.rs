@@ -6,6 +6,7 @@
 //! what it wanted: that is success, as in ripgrep.
 
 mod args;
+mod bench;
 mod config;
 mod cores;
 mod correct;
@@ -75,6 +76,7 @@ fn run() -> Result<ExitCode, Box<dyn Error>> {
         Command::Fill(args) => fill::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Inspect(args) => inspect::run(args),
+        Command::Bench(args) => bench::run(args),
         Command::Completions { shell } => {
             manual::completions(Args::command(), *shell, &mut io::stdout().lock())?;
             Ok(ExitCode::SUCCESS)

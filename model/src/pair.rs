@@ -29,6 +29,37 @@ pub struct ModelPaths {
     pub generator: Option<PathBuf>,
 }
 
+impl ModelPaths {
+    /// The discriminator alone, for whoever has ids and no text: no vocabulary is read. `None` where
+    /// only a generator was named.
+    pub fn discriminator(&self, cpu: &Cpu) -> Result<Option<Discriminator>, Error> {
+        let (detector, _) = self.named()?;
+        detector.map(|half| half.discriminator(cpu)).transpose()
+    }
+
+    /// The generator alone, in the same way.
+    pub fn generator(&self, cpu: &Cpu) -> Result<Option<Generator>, Error> {
+        let (_, generator) = self.named()?;
+        generator.map(|half| half.generator(cpu)).transpose()
+    }
+
+    /// Of the two those that were named, which a `model` of both and nothing at all do, too.
+    fn named(&self) -> Result<(Option<Half>, Option<Half>), Error> {
+        let pair = Pair::resolve(self)?;
+        let (detector, generator) = match (pair.detector, pair.generator) {
+            // That a model lacks one is no mistake where it has the other.
+            (Err(_), Ok(half)) if self.detector.is_none() => (None, Some(half)),
+            (Ok(half), Err(_)) if self.generator.is_none() => (Some(half), None),
+            (detector, generator) => (Some(detector?), Some(generator?)),
+        };
+        Ok(match (&self.model, &self.detector, &self.generator) {
+            (None, Some(_), None) => (detector, None),
+            (None, None, Some(_)) => (None, generator),
+            _ => (detector, generator),
+        })
+    }
+}
+
 /// The two halves, found but not yet opened.
 pub(crate) struct Pair {
     detector: Result<Half, Error>,
@@ -187,6 +218,16 @@ impl Half {
         Ok((tokenizer, Generator::load(Arc::new(checkpoint), &config, cpu)?))
     }
 
+    fn discriminator(&self, cpu: &Cpu) -> Result<Discriminator, Error> {
+        let (checkpoint, config) = self.network()?;
+        Discriminator::load(Arc::new(checkpoint), &config, cpu)
+    }
+
+    fn generator(&self, cpu: &Cpu) -> Result<Generator, Error> {
+        let (checkpoint, config) = self.network()?;
+        Generator::load(Arc::new(checkpoint), &config, cpu)
+    }
+
     fn checkpoint(&self) -> Result<Checkpoint, Error> {
         Ok(match self {
             Half::Files { weights, .. } => Checkpoint::open(weights)?,
@@ -194,22 +235,30 @@ impl Half {
         })
     }
 
-    fn open(&self) -> Result<(Checkpoint, Config, Tokenizer), Error> {
+    fn network(&self) -> Result<(Checkpoint, Config), Error> {
         let checkpoint = self.checkpoint()?;
-        let (config, tokenizer, place) = match self {
+        let config = match self {
             Half::Files { folder, .. } => {
                 let path = folder.join("config.json");
                 let json = fs::read(&path).map_err(|error| {
                     let hint = "a model folder holds config.json, vocab.txt and the weights";
                     Error::new(&path, format!("cannot read the config: {error}"), hint)
                 })?;
-                (Config::parse(&json, &path)?, Tokenizer::open(folder)?, folder.join("vocab.txt"))
+                Config::parse(&json, &path)?
             }
-            Half::Embedded(model) => {
-                let name = Path::new(model.name);
-                let tokenizer = Tokenizer::new(model.vocab, model.name, true, None)?;
-                (Config::parse(model.config, name)?, tokenizer, name.to_owned())
-            }
+            Half::Embedded(model) => Config::parse(model.config, Path::new(model.name))?,
+        };
+        Ok((checkpoint, config))
+    }
+
+    fn open(&self) -> Result<(Checkpoint, Config, Tokenizer), Error> {
+        let (checkpoint, config) = self.network()?;
+        let (tokenizer, place) = match self {
+            Half::Files { folder, .. } => (Tokenizer::open(folder)?, folder.join("vocab.txt")),
+            Half::Embedded(model) => (
+                Tokenizer::new(model.vocab, model.name, true, None)?,
+                Path::new(model.name).to_owned(),
+            ),
         };
         if tokenizer.len() != config.vocab_size {
             let what = format!(

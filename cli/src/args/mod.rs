@@ -3,6 +3,7 @@
 // The doc comments below are what --help prints: brackets in them are for its reader.
 #![allow(rustdoc::broken_intra_doc_links, rustdoc::invalid_html_tags)]
 
+mod bench;
 mod decision;
 mod evaluate;
 mod model;
@@ -14,10 +15,12 @@ use clap::builder::RangedU64ValueParser;
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use bench::EXAMPLES as BENCH_EXAMPLES;
+pub use bench::{BenchArgs, Output};
 pub use decision::DecisionArgs;
 use evaluate::EXAMPLES as EVALUATE_EXAMPLES;
 pub use evaluate::EvaluateArgs;
-pub use model::{CpuArgs, ModelArgs, available_isas};
+pub use model::{CpuArgs, ModelArgs, available_isas, proven};
 pub use text::{CorrectArgs, DetectArgs, Format, Input, TextArgs, able_terminal};
 
 const USAGE: &str = "\
@@ -122,6 +125,20 @@ pub enum Command {
 
     /// Show what a model file or folder holds and how it would be run
     Inspect(InspectArgs),
+
+    /// Measure how fast a model runs, and how near that is to what the machine can do
+    ///
+    /// A row for each combination of what is listed: a warm forward pass over random ids, again
+    /// and again for --seconds; the median and the least time of a pass. The discriminator says
+    /// something of every token, the generator of one masked place in each sentence. No
+    /// vocabulary is needed.
+    ///
+    /// gflops: operations of the matrix products that the answer needs, in 10⁹ a second of the
+    /// least time. peak_share: that, of the multiply-adds that so many threads do at the same
+    /// time with nothing to load. vmhwm_mb: the most memory that was held while the row's model
+    /// was opened and run, in 10⁶ bytes (Linux).
+    #[command(after_help = BENCH_EXAMPLES)]
+    Bench(BenchArgs),
 
     /// Write the completions of a shell
     ///

@@ -56,15 +56,18 @@ impl CpuArgs {
     /// The processor as it is to be used. An instruction set that it lacks is an error,
     /// never silently another one.
     pub fn cpu(&self) -> Result<Cpu, Box<dyn Error>> {
-        let isa = match self.isa {
-            None => Isa::best(),
-            Some(level) => Isa::new(level).ok_or_else(|| {
-                let available = available_isas().join(", ");
-                format!("--isa {level}: this processor does not have it; it has {available}")
-            })?,
-        };
+        let isa = proven(self.isa)?;
         Ok(Cpu::new(isa, self.threads.unwrap_or_else(cores::physical))?)
     }
+}
+
+/// The instruction set that was asked for, or the strongest.
+pub fn proven(level: Option<Level>) -> Result<Isa, String> {
+    let Some(level) = level else { return Ok(Isa::best()) };
+    Isa::new(level).ok_or_else(|| {
+        let available = available_isas().join(", ");
+        format!("--isa {level}: this processor does not have it; it has {available}")
+    })
 }
 
 /// Names of the instruction sets of this processor, weakest first.

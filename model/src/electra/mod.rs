@@ -15,6 +15,7 @@ use std::ops::Range;
 
 mod embeddings;
 mod encoder;
+mod flops;
 mod heads;
 
 pub use heads::{Discriminator, Generator, Kind};

@@ -1,0 +1,102 @@
+//! What `bench` is told.
+
+use clap::ValueEnum;
+use zhengzi_kernels::Level;
+use zhengzi_kernels::machine::Factors;
+
+use super::{ModelArgs, count};
+
+pub const EXAMPLES: &str = "\
+Examples:
+  zhengzi bench                              the model inside, on all cores
+  zhengzi bench --model small --length 32,128,512 --batch 1,32
+  zhengzi bench --detector base --threads 1,2 --isa avx2 -o csv
+  zhengzi bench --profile --length 128       where the time of a pass goes
+  zhengzi bench --machine --threads 1,2      what the machine can do at best";
+
+#[derive(clap::Args)]
+pub struct BenchArgs {
+    /// Tokens of a sentence; a list with commas, as all that follow
+    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = count())]
+    #[arg(default_value = "32,128")]
+    pub length: Vec<usize>,
+
+    /// Sentences of a pass
+    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = count())]
+    #[arg(default_value = "1")]
+    pub batch: Vec<usize>,
+
+    /// In what the products of matrices are computed
+    #[arg(long, value_enum, value_name = "NAME,…", value_delimiter = ',')]
+    #[arg(default_value = "auto")]
+    pub precision: Vec<Precision>,
+
+    /// Threads to compute with [default: physical cores]
+    #[arg(long, value_name = "N,…", env = "ZHENGZI_THREADS", hide_env_values = true)]
+    #[arg(value_delimiter = ',', value_parser = count(), help_heading = "Machine")]
+    pub threads: Vec<usize>,
+
+    /// Instruction set, as `inspect` lists them (avx2, say) [default: the strongest there is]
+    #[arg(long, value_name = "NAME", help_heading = "Machine")]
+    pub isa: Option<Level>,
+
+    /// How long passes are repeated for each row, at least
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    pub seconds: f64,
+
+    /// How to write the rows
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: Output,
+
+    /// Tell the machine's limits instead: operations and bytes read in a second, the cost of
+    /// sharing a step among threads
+    #[arg(long, conflicts_with_all = ["model", "detector", "generator", "length", "batch", "precision"])]
+    pub machine: bool,
+
+    #[command(flatten)]
+    pub model: ModelArgs,
+}
+
+/// What `--precision` lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Precision {
+    /// The fastest that the model's file and this processor allow
+    Auto,
+    F32,
+    Bf16,
+    Int8,
+}
+
+impl Precision {
+    /// What the network's matrix products then multiply: its name in a row, and the engine's.
+    pub fn factors(self) -> Result<(&'static str, Factors), String> {
+        match self {
+            Precision::Auto | Precision::F32 => Ok(("f32", Factors::F32)),
+            Precision::Bf16 => Err(absent("bf16")),
+            Precision::Int8 => Err(absent("int8")),
+        }
+    }
+}
+
+fn absent(name: &str) -> String {
+    format!("--precision {name}: this version computes in f32 alone: give f32 or auto")
+}
+
+/// How rows are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// A Markdown table
+    #[default]
+    Md,
+    /// Values with commas between them, the names in the first line
+    Csv,
+    /// A JSON object a line
+    Jsonl,
+}
+
+fn seconds(typed: &str) -> Result<f64, String> {
+    match typed.parse() {
+        Ok(seconds) if (0.0..=3600.0).contains(&seconds) => Ok(seconds),
+        _ => Err("not a number of seconds from 0 to 3600".to_owned()),
+    }
+}

@@ -1,0 +1,230 @@
+//! `bench`: how long a forward pass takes, and how near that is to what the machine could do.
+
+mod machine;
+mod table;
+
+use std::error::Error;
+use std::fs;
+use std::io;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use zhengzi_kernels::machine::{Engine, Factors};
+use zhengzi_model::electra::{Batch, Config, Discriminator, Generator};
+use zhengzi_model::{Error as ModelError, ModelPaths};
+use zhengzi_runtime::{Arena, Checkpoint, Cpu};
+
+use crate::args::{BenchArgs, proven};
+use crate::cores;
+use table::{Cell, Table};
+
+/// The columns of a row of `bench`.
+const KEYS: &[&str] = &[
+    "model",
+    "precision",
+    "isa",
+    "threads",
+    "batch",
+    "length",
+    "median_ms",
+    "min_ms",
+    "tokens_per_s",
+    "gflops",
+    "peak_share",
+    "vmhwm_mb",
+];
+
+/// And of `bench --machine`; `kib` is what each thread reads, again and again.
+const MACHINE_KEYS: &[&str] = &["limit", "isa", "threads", "kib", "value", "unit"];
+
+/// Passes that are timed, however long one takes.
+const PASSES: usize = 3;
+
+/// Runs the command.
+pub fn run(args: &BenchArgs) -> Result<ExitCode, Box<dyn Error>> {
+    if args.machine {
+        return machine::run(args);
+    }
+    let isa = proven(args.isa)?;
+    let passes = Pass::all(args)?;
+    let paths = args.model.paths();
+    let mut table = Table::new(io::stdout().lock(), args.output, KEYS);
+    for open in [Network::discriminator, Network::generator] {
+        for pass in &passes {
+            forget_peak_memory();
+            let cpu = Cpu::new(isa, pass.threads)?;
+            // Opened for each row, so that the row's memory is its own.
+            let Some(network) = open(&paths, &cpu)? else { break };
+            network.check(&args.length)?;
+            table.row(&pass.measure(&network, &cpu, args.seconds)?)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Those that were named, or all cores.
+fn threads(args: &BenchArgs) -> Vec<usize> {
+    match args.threads.is_empty() {
+        true => vec![cores::physical()],
+        false => args.threads.clone(),
+    }
+}
+
+/// What a row tells of.
+struct Pass {
+    precision: &'static str,
+    factors: Factors,
+    threads: usize,
+    batch: usize,
+    length: usize,
+}
+
+impl Pass {
+    /// Every combination of what is listed.
+    fn all(args: &BenchArgs) -> Result<Vec<Pass>, String> {
+        let mut all = Vec::new();
+        for precision in &args.precision {
+            let (precision, factors) = precision.factors()?;
+            for &threads in &threads(args) {
+                for &batch in &args.batch {
+                    let pass = |&length| Pass { precision, factors, threads, batch, length };
+                    all.extend(args.length.iter().map(pass));
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// The cells of [`KEYS`].
+    fn measure(&self, network: &Network, cpu: &Cpu, seconds: f64) -> Result<Vec<Cell>, ModelError> {
+        let sentences = self.sentences(network.config().vocab_size);
+        // The place that the generator is asked about.
+        let middles: Vec<usize> =
+            sentences.offsets()[1..].iter().map(|end| end - self.length.div_ceil(2)).collect();
+        let mut arena = Arena::new();
+        let mut pass = || network.forward(&sentences, &middles, &mut arena);
+        pass()?; // the arena has grown, every page is there
+        let mut times = Vec::new();
+        let begin = Instant::now();
+        while times.len() < PASSES || begin.elapsed().as_secs_f64() < seconds {
+            times.push(pass()?);
+        }
+        let memory = peak_memory();
+        times.sort();
+        let [median, least] = [times[times.len() / 2], times[0]].map(|time| time.as_secs_f64());
+        let rate = network.flops(&sentences, &middles) / least;
+        let share = Engine::of(cpu.isa(), self.factors)
+            .map(|engine| rate / machine::peak(engine, cpu.threads()));
+        let tokens = self.batch * self.length;
+        Ok(vec![
+            Cell::Text(network.checkpoint().path().to_string_lossy().into_owned()),
+            Cell::Text(self.precision.to_owned()),
+            Cell::Text(cpu.isa().level().name().to_owned()),
+            Cell::Count(cpu.threads()),
+            Cell::Count(self.batch),
+            Cell::Count(self.length),
+            Cell::Number(median * 1e3, 3),
+            Cell::Number(least * 1e3, 3),
+            Cell::Number(tokens as f64 / least, 0),
+            Cell::Number(rate / 1e9, 1),
+            share.map_or(Cell::Unknown, |share| Cell::Number(share, 3)),
+            memory.map_or(Cell::Unknown, |bytes| Cell::Number(bytes as f64 / 1e6, 1)),
+        ])
+    }
+
+    /// Random ids: what they mean changes no time. The same in each run.
+    fn sentences(&self, vocabulary: usize) -> Batch {
+        let mut state = 1u64;
+        let mut batch = Batch::new();
+        for _ in 0..self.batch {
+            let ids: Vec<u32> = (0..self.length)
+                .map(|_| {
+                    state = state
+                        .wrapping_mul(6_364_136_223_846_793_005)
+                        .wrapping_add(1_442_695_040_888_963_407);
+                    ((state >> 33) % vocabulary as u64) as u32
+                })
+                .collect();
+            batch.push(&ids);
+        }
+        batch
+    }
+}
+
+/// What is timed.
+enum Network {
+    Discriminator(Discriminator),
+    Generator(Generator),
+}
+
+impl Network {
+    fn discriminator(paths: &ModelPaths, cpu: &Cpu) -> Result<Option<Network>, ModelError> {
+        Ok(paths.discriminator(cpu)?.map(Network::Discriminator))
+    }
+
+    fn generator(paths: &ModelPaths, cpu: &Cpu) -> Result<Option<Network>, ModelError> {
+        Ok(paths.generator(cpu)?.map(Network::Generator))
+    }
+
+    fn config(&self) -> &Config {
+        match self {
+            Network::Discriminator(network) => network.config(),
+            Network::Generator(network) => network.config(),
+        }
+    }
+
+    fn checkpoint(&self) -> &Checkpoint {
+        match self {
+            Network::Discriminator(network) => network.checkpoint(),
+            Network::Generator(network) => network.checkpoint(),
+        }
+    }
+
+    /// Whether it has a position for every token.
+    fn check(&self, lengths: &[usize]) -> Result<(), String> {
+        let positions = self.config().max_positions;
+        let path = self.checkpoint().path().display();
+        match lengths.iter().find(|&&length| length > positions) {
+            Some(length) => Err(format!(
+                "--length {length}: {path} has {positions} positions: give no more than that"
+            )),
+            None => Ok(()),
+        }
+    }
+
+    fn flops(&self, batch: &Batch, rows: &[usize]) -> f64 {
+        match self {
+            Network::Discriminator(network) => network.flops(batch),
+            Network::Generator(network) => network.flops(batch, rows),
+        }
+    }
+
+    /// One pass, and how long it took.
+    fn forward(
+        &self,
+        batch: &Batch,
+        rows: &[usize],
+        arena: &mut Arena,
+    ) -> Result<Duration, ModelError> {
+        let begin = Instant::now();
+        match self {
+            Network::Discriminator(network) => drop(network.logits(batch, arena)?),
+            Network::Generator(network) => drop(network.logits(batch, rows, arena)?),
+        }
+        Ok(begin.elapsed())
+    }
+}
+
+/// The most memory that was resident since [`forget_peak_memory`], in bytes, where Linux tells.
+fn peak_memory() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = peak.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kib << 10)
+}
+
+/// So that a row does not tell of those before it (man 5 proc, `clear_refs`). Where it is not to be had,
+/// the figure is the most of all rows so far.
+fn forget_peak_memory() {
+    let _ = fs::write("/proc/self/clear_refs", "5");
+}
