@@ -159,7 +159,7 @@ pub fn read(isa: Isa, block: &[f32]) {
 /// Has every thread of the current pool do nothing, `rounds` times, waiting for all each time.
 pub fn fork_and_join(rounds: usize) {
     for _ in 0..rounds {
-        rayon::broadcast(|_| ());
+        crate::parallel::each(crate::parallel::threads(), &|_| ());
     }
 }
 

@@ -198,10 +198,11 @@ impl Board {
                 // SAFETY: the job of this turn is open, so it was written before and will not
                 // be again while we are inside.
                 let job = unsafe { *self.job.get() };
-                let outcome = catch_unwind(AssertUnwindSafe(|| match job {
-                    // SAFETY: what an open job points to is alive.
-                    Some(job) => unsafe { self.claim(job) },
-                    None => {}
+                let outcome = catch_unwind(AssertUnwindSafe(|| {
+                    if let Some(job) = job {
+                        // SAFETY: what an open job points to is alive.
+                        unsafe { self.claim(job) }
+                    }
                 }));
                 if let Err(panic) = outcome {
                     *self.panic.lock().unwrap_or_else(PoisonError::into_inner) = Some(panic);

@@ -86,3 +86,20 @@ fn the_limits_of_the_machine_are_told_for_each_number_of_threads() {
     }
     assert_eq!(rows.len(), 12);
 }
+
+#[test]
+fn a_profile_has_every_step_and_its_shares_are_a_whole() {
+    for half in ["discriminator", "generator"] {
+        let folder = network(half);
+        let model = folder.path().to_str().unwrap();
+        let rows = rows(&["--profile", "--model", model, "--length", "9", "--batch", "2"]);
+        let steps: Vec<_> = rows.iter().map(|row| row["step"].as_str().unwrap()).collect();
+        let layer = ["qkv", "attention", "attention output", "norm", "intermediate", "output"];
+        assert_eq!(steps, [&["embedding"], &layer[..], &["head", "pass"]].concat());
+        let (pass, steps) = rows.split_last().unwrap();
+        assert!(pass["ms"].as_f64().unwrap() > 0.0 && pass["share"].is_null(), "{pass}");
+        assert!(steps.iter().all(|row| row["ms"].as_f64().unwrap() > 0.0), "{steps:?}");
+        let whole: f64 = steps.iter().map(|row| row["share"].as_f64().unwrap()).sum();
+        assert!((whole - 1.0).abs() < 0.01, "{whole}");
+    }
+}

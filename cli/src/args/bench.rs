@@ -48,9 +48,13 @@ pub struct BenchArgs {
     #[arg(short, long, value_enum, default_value_t)]
     pub output: Output,
 
+    /// Tell where the time of the fastest pass went instead, step by step
+    #[arg(long)]
+    pub profile: bool,
+
     /// Tell the machine's limits instead: operations and bytes read in a second, the cost of
     /// sharing a step among threads
-    #[arg(long, conflicts_with_all = ["model", "detector", "generator", "length", "batch", "precision"])]
+    #[arg(long, conflicts_with_all = ["model", "detector", "generator", "length", "batch", "precision", "profile"])]
     pub machine: bool,
 
     #[command(flatten)]

@@ -3,6 +3,7 @@
 mod machine;
 mod table;
 
+use std::borrow::Borrow;
 use std::error::Error;
 use std::fs;
 use std::io;
@@ -10,9 +11,9 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use zhengzi_kernels::machine::{Engine, Factors};
-use zhengzi_model::electra::{Batch, Config, Discriminator, Generator};
+use zhengzi_model::electra::{Batch, Config, Discriminator, Generator, Profile, Step};
 use zhengzi_model::{Error as ModelError, ModelPaths};
-use zhengzi_runtime::{Arena, Checkpoint, Cpu};
+use zhengzi_runtime::{Arenas, Checkpoint, Cpu};
 
 use crate::args::{BenchArgs, proven};
 use crate::cores;
@@ -34,6 +35,11 @@ const KEYS: &[&str] = &[
     "vmhwm_mb",
 ];
 
+/// Of `bench --profile`: the milliseconds of a step are those of all threads together, where each
+/// does it for itself.
+const PROFILE_KEYS: &[&str] =
+    &["model", "precision", "isa", "threads", "batch", "length", "step", "ms", "share"];
+
 /// And of `bench --machine`; `kib` is what each thread reads, again and again.
 const MACHINE_KEYS: &[&str] = &["limit", "isa", "threads", "kib", "value", "unit"];
 
@@ -48,7 +54,8 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode, Box<dyn Error>> {
     let isa = proven(args.isa)?;
     let passes = Pass::all(args)?;
     let paths = args.model.paths();
-    let mut table = Table::new(io::stdout().lock(), args.output, KEYS);
+    let keys = if args.profile { PROFILE_KEYS } else { KEYS };
+    let mut table = Table::new(io::stdout().lock(), args.output, keys);
     for open in [Network::discriminator, Network::generator] {
         for pass in &passes {
             forget_peak_memory();
@@ -56,7 +63,10 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode, Box<dyn Error>> {
             // Opened for each row, so that the row's memory is its own.
             let Some(network) = open(&paths, &cpu)? else { break };
             network.check(&args.length)?;
-            table.row(&pass.measure(&network, &cpu, args.seconds)?)?;
+            match args.profile {
+                true => pass.profile(&network, &cpu, args.seconds, &mut table)?,
+                false => table.row(&pass.measure(&network, &cpu, args.seconds)?)?,
+            }
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -97,47 +107,106 @@ impl Pass {
 
     /// The cells of [`KEYS`].
     fn measure(&self, network: &Network, cpu: &Cpu, seconds: f64) -> Result<Vec<Cell>, ModelError> {
-        let sentences = self.sentences(network.config().vocab_size);
-        // The place that the generator is asked about.
-        let middles: Vec<usize> =
-            sentences.offsets()[1..].iter().map(|end| end - self.length.div_ceil(2)).collect();
-        let mut arena = Arena::new();
-        let mut pass = || network.forward(&sentences, &middles, &mut arena);
-        pass()?; // the arena has grown, every page is there
+        let input = Input::random(self, network.config().vocab_size);
         let mut times = Vec::new();
-        let begin = Instant::now();
-        while times.len() < PASSES || begin.elapsed().as_secs_f64() < seconds {
-            times.push(pass()?);
-        }
+        repeat(network, &input, seconds, || Profile::off(), |time, _| times.push(time))?;
         let memory = peak_memory();
         times.sort();
         let [median, least] = [times[times.len() / 2], times[0]].map(|time| time.as_secs_f64());
-        let rate = network.flops(&sentences, &middles) / least;
+        let rate = network.flops(&input) / least;
         let share = Engine::of(cpu.isa(), self.factors)
             .map(|engine| rate / machine::peak(engine, cpu.threads()));
-        let tokens = self.batch * self.length;
-        Ok(vec![
+        let mut cells = self.cells(network, cpu);
+        cells.extend([
+            Cell::Number(median * 1e3, 3),
+            Cell::Number(least * 1e3, 3),
+            Cell::Number(input.sentences.tokens() as f64 / least, 0),
+            Cell::Number(rate / 1e9, 1),
+            share.map_or(Cell::Unknown, |share| Cell::Number(share, 3)),
+            memory.map_or(Cell::Unknown, |bytes| Cell::Number(bytes as f64 / 1e6, 1)),
+        ]);
+        Ok(cells)
+    }
+
+    /// Rows of [`PROFILE_KEYS`]: the steps of the fastest pass, and the pass.
+    fn profile(
+        &self,
+        network: &Network,
+        cpu: &Cpu,
+        seconds: f64,
+        table: &mut Table,
+    ) -> Result<(), Box<dyn Error>> {
+        let input = Input::random(self, network.config().vocab_size);
+        let mut fastest = (Duration::MAX, Profile::new());
+        repeat(network, &input, seconds, Profile::new, |time, profile| {
+            if time < fastest.0 {
+                fastest = (time, profile);
+            }
+        })?;
+        let (time, profile) = fastest;
+        let whole: Duration = Step::ALL.into_iter().map(|step| profile.spent(step)).sum();
+        let mut row = |name: &str, time: Duration, share| {
+            let mut cells = self.cells(network, cpu);
+            let ms = Cell::Number(time.as_secs_f64() * 1e3, 3);
+            cells.extend([Cell::Text(name.to_owned()), ms, share]);
+            table.row(&cells)
+        };
+        for step in Step::ALL {
+            let spent = profile.spent(step);
+            let share = spent.as_secs_f64() / whole.as_secs_f64();
+            row(step.name(), spent, Cell::Number(share, 3))?;
+        }
+        Ok(row("pass", time, Cell::Unknown)?)
+    }
+
+    /// What every row begins with.
+    fn cells(&self, network: &Network, cpu: &Cpu) -> Vec<Cell> {
+        vec![
             Cell::Text(network.checkpoint().path().to_string_lossy().into_owned()),
             Cell::Text(self.precision.to_owned()),
             Cell::Text(cpu.isa().level().name().to_owned()),
             Cell::Count(cpu.threads()),
             Cell::Count(self.batch),
             Cell::Count(self.length),
-            Cell::Number(median * 1e3, 3),
-            Cell::Number(least * 1e3, 3),
-            Cell::Number(tokens as f64 / least, 0),
-            Cell::Number(rate / 1e9, 1),
-            share.map_or(Cell::Unknown, |share| Cell::Number(share, 3)),
-            memory.map_or(Cell::Unknown, |bytes| Cell::Number(bytes as f64 / 1e6, 1)),
-        ])
+        ]
     }
+}
 
+/// Passes for so many seconds, at least [`PASSES`], after one that does not count: then the arena
+/// has grown, and every page is there.
+fn repeat<P: Borrow<Profile>>(
+    network: &Network,
+    input: &Input,
+    seconds: f64,
+    profile: impl Fn() -> P,
+    mut each: impl FnMut(Duration, P),
+) -> Result<(), ModelError> {
+    let arenas = Arenas::new();
+    network.forward(input, &arenas, Profile::off())?;
+    let (mut passes, begin) = (0, Instant::now());
+    while passes < PASSES || begin.elapsed().as_secs_f64() < seconds {
+        let profile = profile();
+        let time = network.forward(input, &arenas, profile.borrow())?;
+        each(time, profile);
+        passes += 1;
+    }
+    Ok(())
+}
+
+/// What a pass reads.
+struct Input {
+    sentences: Batch,
+    /// A place in each sentence, in its middle: what the generator is asked about.
+    places: Vec<usize>,
+}
+
+impl Input {
     /// Random ids: what they mean changes no time. The same in each run.
-    fn sentences(&self, vocabulary: usize) -> Batch {
+    fn random(pass: &Pass, vocabulary: usize) -> Input {
         let mut state = 1u64;
-        let mut batch = Batch::new();
-        for _ in 0..self.batch {
-            let ids: Vec<u32> = (0..self.length)
+        let mut sentences = Batch::new();
+        for _ in 0..pass.batch {
+            let ids: Vec<u32> = (0..pass.length)
                 .map(|_| {
                     state = state
                         .wrapping_mul(6_364_136_223_846_793_005)
@@ -145,9 +214,10 @@ impl Pass {
                     ((state >> 33) % vocabulary as u64) as u32
                 })
                 .collect();
-            batch.push(&ids);
+            sentences.push(&ids);
         }
-        batch
+        let places = (0..pass.batch).map(|i| i * pass.length + pass.length / 2).collect();
+        Input { sentences, places }
     }
 }
 
@@ -192,26 +262,32 @@ impl Network {
         }
     }
 
-    fn flops(&self, batch: &Batch, rows: &[usize]) -> f64 {
+    fn flops(&self, Input { sentences, places }: &Input) -> f64 {
         match self {
-            Network::Discriminator(network) => network.flops(batch),
-            Network::Generator(network) => network.flops(batch, rows),
+            Network::Discriminator(network) => network.flops(sentences),
+            Network::Generator(network) => network.flops(sentences, places),
         }
     }
 
     /// One pass, and how long it took.
     fn forward(
         &self,
-        batch: &Batch,
-        rows: &[usize],
-        arena: &mut Arena,
+        Input { sentences, places }: &Input,
+        arenas: &Arenas,
+        profile: &Profile,
     ) -> Result<Duration, ModelError> {
         let begin = Instant::now();
-        match self {
-            Network::Discriminator(network) => drop(network.logits(batch, arena)?),
-            Network::Generator(network) => drop(network.logits(batch, rows, arena)?),
-        }
-        Ok(begin.elapsed())
+        let logits = match self {
+            Network::Discriminator(network) => {
+                network.profiled_logits(sentences, arenas, profile)?
+            }
+            Network::Generator(network) => {
+                network.profiled_logits(sentences, places, arenas, profile)?
+            }
+        };
+        let time = begin.elapsed();
+        drop(logits);
+        Ok(time)
     }
 }
 

@@ -335,8 +335,8 @@ mod tests {
     fn bf16_is_the_nearest_and_ties_go_to_even() {
         for (x, bits) in [
             (1.0, 0x3f80),
-            (1.003_906_25, 0x3f80),
-            (1.011_718_75, 0x3f82),
+            (1.0 + 1.0 / 256.0, 0x3f80),
+            (1.0 + 3.0 / 256.0, 0x3f82),
             (-1.004, 0xbf81),
             (f32::MAX, 0x7f80),
             (f32::INFINITY, 0x7f80),

@@ -13,6 +13,7 @@ use zhengzi_kernels::{Isa, MatMut, MatRef, attention::attention, gelu::Activatio
 use zhengzi_runtime::{Arena, Linear, Weights};
 
 use super::embeddings::{Embeddings, LayerNorm};
+use super::profile::{Profile, Step};
 use super::{Batch, Config};
 use crate::Error;
 
@@ -55,6 +56,7 @@ impl Encoder {
         batch: &Batch,
         rows: Rows,
         arena: &mut Arena,
+        profile: &Profile,
         head: impl FnOnce(MatRef<f32>) -> R,
     ) -> R {
         let Config { embedding_size: c, hidden_size: h, intermediate_size: f, .. } = self.config;
@@ -73,10 +75,12 @@ impl Encoder {
                 MatMut::new(&mut spare, t, c)
             }
         };
-        self.embeddings.forward(isa, batch, narrow, x.reborrow());
+        profile.step(Step::Embedding, || {
+            self.embeddings.forward(isa, batch, narrow, x.reborrow());
+        });
 
         for (n, layer) in self.layers.iter().enumerate() {
-            layer.attend(isa, batch, x.as_ref(), qkv.reborrow(), context.reborrow());
+            layer.attend(isa, batch, x.as_ref(), qkv.reborrow(), context.reborrow(), profile);
             match rows {
                 Rows::Some(rows) if n + 1 == self.layers.len() => {
                     // qkv is free again: the chosen rows move there, then back.
@@ -85,13 +89,14 @@ impl Encoder {
                     let m = rows.len();
                     let (mut x, mut y, mut wide) =
                         (top(&mut x, m), top(&mut y, m), top(&mut wide, m));
-                    layer.feed(isa, top(&mut context, m).as_ref(), &mut x, &mut y, &mut wide);
-                    return head(x.as_ref());
+                    let context = top(&mut context, m);
+                    layer.feed(isa, context.as_ref(), &mut x, &mut y, &mut wide, profile);
+                    return profile.step(Step::Head, || head(x.as_ref()));
                 }
-                _ => layer.feed(isa, context.as_ref(), &mut x, &mut y, &mut wide),
+                _ => layer.feed(isa, context.as_ref(), &mut x, &mut y, &mut wide, profile),
             }
         }
-        head(x.as_ref())
+        profile.step(Step::Head, || head(x.as_ref()))
     }
 }
 
@@ -158,9 +163,12 @@ impl Layer {
         x: MatRef<f32>,
         mut qkv: MatMut<f32>,
         context: MatMut<f32>,
+        profile: &Profile,
     ) {
-        self.query_key_value.forward(isa, x, qkv.reborrow());
-        attention(isa, qkv.as_ref(), batch.offsets(), self.heads, context);
+        profile.step(Step::Qkv, || self.query_key_value.forward(isa, x, qkv.reborrow()));
+        profile.step(Step::Attention, || {
+            attention(isa, qkv.as_ref(), batch.offsets(), self.heads, context);
+        });
     }
 
     /// The rest of the layer, x `[m, h]` in place; y `[m, h]` and wide `[m, f]` are scratch.
@@ -171,11 +179,19 @@ impl Layer {
         x: &mut MatMut<f32>,
         y: &mut MatMut<f32>,
         wide: &mut MatMut<f32>,
+        profile: &Profile,
     ) {
-        self.attention_output.forward_residual(isa, context, x.as_ref(), y.reborrow());
-        self.attention_norm.forward(isa, y.reborrow());
-        self.intermediate.forward_activated(isa, y.as_ref(), self.activation, wide.reborrow());
-        self.output.forward_residual(isa, wide.as_ref(), y.as_ref(), x.reborrow());
-        self.output_norm.forward(isa, x.reborrow());
+        profile.step(Step::AttentionOutput, || {
+            self.attention_output.forward_residual(isa, context, x.as_ref(), y.reborrow());
+        });
+        profile.step(Step::Norm, || self.attention_norm.forward(isa, y.reborrow()));
+        profile.step(Step::Intermediate, || {
+            let wide = wide.reborrow();
+            self.intermediate.forward_activated(isa, y.as_ref(), self.activation, wide);
+        });
+        profile.step(Step::Output, || {
+            self.output.forward_residual(isa, wide.as_ref(), y.as_ref(), x.reborrow());
+        });
+        profile.step(Step::Norm, || self.output_norm.forward(isa, x.reborrow()));
     }
 }

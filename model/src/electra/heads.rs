@@ -22,6 +22,7 @@ use zhengzi_runtime::{Arenas, Checkpoint, Cpu, Linear, Table, TensorView, Weight
 
 use super::embeddings::LayerNorm;
 use super::encoder::{Encoder, Rows};
+use super::profile::Profile;
 use super::{Batch, Config};
 use crate::Error;
 
@@ -171,9 +172,20 @@ impl Discriminator {
     /// One logit for every token of the batch, `[CLS]` and `[SEP]` included: `[t]`.
     /// Positive means "replaced" is the likelier.
     pub fn logits(&self, batch: &Batch, arenas: &Arenas) -> Result<Vec<f32>, Error> {
+        self.profiled_logits(batch, arenas, Profile::off())
+    }
+
+    /// The same, and where the time went.
+    pub fn profiled_logits(
+        &self,
+        batch: &Batch,
+        arenas: &Arenas,
+        profile: &Profile,
+    ) -> Result<Vec<f32>, Error> {
+        let isa = self.cpu.isa();
         let logits = in_parts(&self.cpu, batch, |part, _| {
             arenas.with(|arena| {
-                self.encoder.forward(self.cpu.isa(), part, Rows::All, arena, |x| self.read(x))
+                self.encoder.forward(isa, part, Rows::All, arena, profile, |x| self.read(x))
             })
         });
         finite(logits, &self.checkpoint)
@@ -285,6 +297,17 @@ impl Generator {
         rows: &[usize],
         arenas: &Arenas,
     ) -> Result<Vec<f32>, Error> {
+        self.profiled_logits(batch, rows, arenas, Profile::off())
+    }
+
+    /// The same, and where the time went.
+    pub fn profiled_logits(
+        &self,
+        batch: &Batch,
+        rows: &[usize],
+        arenas: &Arenas,
+        profile: &Profile,
+    ) -> Result<Vec<f32>, Error> {
         let isa = self.cpu.isa();
         let logits = in_parts(&self.cpu, batch, |part, tokens| {
             let rows: Vec<usize> = rows
@@ -293,7 +316,8 @@ impl Generator {
                 .map(|row| row - tokens.start)
                 .collect();
             arenas.with(|arena| {
-                self.encoder.forward(isa, part, Rows::Some(&rows), arena, |x| self.read(x))
+                let rows = Rows::Some(&rows);
+                self.encoder.forward(isa, part, rows, arena, profile, |x| self.read(x))
             })
         });
         finite(logits, &self.checkpoint)

@@ -17,8 +17,10 @@ mod embeddings;
 mod encoder;
 mod flops;
 mod heads;
+mod profile;
 
 pub use heads::{Discriminator, Generator, Kind};
+pub use profile::{Profile, Step};
 
 pub use crate::config::Config;
 
