@@ -25,6 +25,11 @@ evaluate *FILES:
 bench:
     cargo bench -p zhengzi-benches --bench electra
 
+# Races PyTorch, ONNX Runtime and OpenVINO and writes the tables of docs/performance.md (the script says what it needs; PYTHON: another python3).
+race *ARGUMENTS:
+    cargo build --release -p zhengzi
+    ${PYTHON:-python3} benches/race.py --write docs/performance.md {{ARGUMENTS}}
+
 # The golden files, most of them from PyTorch and Hugging Face transformers (each script says what
 # it needs).
 golden PYTHON="python3":
