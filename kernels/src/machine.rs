@@ -145,6 +145,8 @@ pub fn multiply_add(isa: Isa, rounds: usize) -> usize {
 
 /// Reads all of `block` once, with the widest loads of the level, in order.
 pub fn read(isa: Isa, block: &[f32]) {
+    // Or the compiler would read a block once that is read again and again.
+    let block = black_box(block);
     black_box(match isa.vectors() {
         // SAFETY: the isa proves AVX2.
         #[cfg(target_arch = "x86_64")]
@@ -351,8 +353,8 @@ mod tests {
             assert_eq!(read_scalar(&block), sum);
             #[cfg(target_arch = "x86_64")]
             for isa in Isa::available() {
-                // SAFETY: the isa proves it.
                 let read = match isa.vectors() {
+                    // SAFETY: the isa proves it.
                     Vectors::Avx2 => unsafe { read_avx2(&block) },
                     // SAFETY: the isa proves it.
                     Vectors::Avx512 => unsafe { read_avx512(&block) },

@@ -109,7 +109,7 @@ impl Pass {
     fn measure(&self, network: &Network, cpu: &Cpu, seconds: f64) -> Result<Vec<Cell>, ModelError> {
         let input = Input::random(self, network.config().vocab_size);
         let mut times = Vec::new();
-        repeat(network, &input, seconds, || Profile::off(), |time, _| times.push(time))?;
+        repeat(network, &input, seconds, Profile::off, |time, _| times.push(time))?;
         let memory = peak_memory();
         times.sort();
         let [median, least] = [times[times.len() / 2], times[0]].map(|time| time.as_secs_f64());
