@@ -18,6 +18,9 @@ declare -A expected=(
 )
 # What emulation cannot show.
 declare -A unfit=(
+    [evaluation_sentences_are_corrected_as_the_replay_corrects_them]="400 sentences take half an hour; 100 others are corrected"
+    [an_interrupt_cleans_up_and_says_130]="its first signal comes before the emulator has begun the program"
+    [an_interrupt_that_is_to_be_ignored_is_ignored]="the emulator catches every signal, so that /proc tells of none ignored"
 )
 
 cpus=()
