@@ -70,13 +70,45 @@ const UNROLL: usize = 4;
 /// The CPU has AVX-512 F and VNNI; `t` describes ROWS rows and PANELS panels as [`Tile`] says.
 #[target_feature(enable = "avx512f,avx512vnni")]
 unsafe fn tile<const ROWS: usize, const PANELS: usize>(t: &Tile) {
+    // SAFETY: the caller's word.
+    let sums = unsafe { sums::<ROWS, PANELS>(t) };
+    let mut columns = [_mm512_setzero_ps(); PANELS];
+    let (start, stride) = t.start();
+    // SAFETY: every pointer below stays in the tile: rows i < ROWS, panels p < PANELS.
+    unsafe {
+        for (p, column) in columns.iter_mut().enumerate() {
+            *column = _mm512_loadu_ps(t.scale.columns.add(p * WIDTH));
+        }
+        for (i, sums) in sums.iter().enumerate() {
+            let row = _mm512_set1_ps(*t.scale.rows.add(i));
+            for (p, (&sum, &column)) in sums.iter().zip(&columns).enumerate() {
+                let worth = _mm512_mul_ps(row, column);
+                let start = _mm512_loadu_ps(start.add(i * stride + p * WIDTH));
+                let c = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), worth, start);
+                _mm512_storeu_ps(t.c.add(i * t.c_stride + p * WIDTH), c);
+            }
+        }
+    }
+}
+
+/// Σ a b of each row and column, exact.
+///
+/// A function of its own, so that its sums stay in registers whatever is done with them: were they
+/// read by a loop that the compiler does not unroll, every step would store them, at half the speed.
+///
+/// # Safety
+///
+/// As for [`tile`].
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512vnni")]
+unsafe fn sums<const ROWS: usize, const PANELS: usize>(t: &Tile) -> [[__m512i; PANELS]; ROWS] {
     // SAFETY: every pointer below stays in the rows and panels that the caller answers for: rows
     // i < ROWS, panels p < PANELS, groups l < k.
     unsafe {
         let mut start = [_mm512_setzero_si512(); PANELS];
         for (p, start) in start.iter_mut().enumerate() {
             let sums = _mm512_loadu_si512(t.scale.sums.add(p * WIDTH).cast());
-            *start = _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_slli_epi32::<7>(sums));
+            *start = _mm512_sub_epi32(*start, _mm512_slli_epi32::<7>(sums));
         }
         let mut sums = [start; ROWS];
         let (mut a, mut b, mut left) = (t.a, t.b, t.k);
@@ -89,20 +121,7 @@ unsafe fn tile<const ROWS: usize, const PANELS: usize>(t: &Tile) {
         for l in 0..left {
             step(&mut sums, a.add(l), t.a_stride, b.add(l * WIDTH), t.panel_stride);
         }
-        let mut columns = [_mm512_setzero_ps(); PANELS];
-        for (p, column) in columns.iter_mut().enumerate() {
-            *column = _mm512_loadu_ps(t.scale.columns.add(p * WIDTH));
-        }
-        let (start, stride) = t.start();
-        for (i, sums) in sums.iter().enumerate() {
-            let row = _mm512_set1_ps(*t.scale.rows.add(i));
-            for (p, (&sum, &column)) in sums.iter().zip(&columns).enumerate() {
-                let worth = _mm512_mul_ps(row, column);
-                let start = _mm512_loadu_ps(start.add(i * stride + p * WIDTH));
-                let c = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), worth, start);
-                _mm512_storeu_ps(t.c.add(i * t.c_stride + p * WIDTH), c);
-            }
-        }
+        sums
     }
 }
 

@@ -97,8 +97,8 @@ pub(super) enum Start {
 }
 
 impl Tile {
-    /// What row i begins with lies at the pointer + i · the stride. A kernel that adds it last has no case to
-    /// tell apart in its loop over the sums, so that the compiler unrolls it and sums stay in registers.
+    /// What row i begins with lies at the pointer + i · the stride: for a kernel that adds it last,
+    /// whose loop over the sums has no case to tell apart.
     #[inline]
     pub(super) fn start(&self) -> (*const f32, usize) {
         static NOTHING: [f32; 4 * WIDTH] = [0.0; 4 * WIDTH];
