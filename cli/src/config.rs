@@ -20,7 +20,7 @@ use crate::args::{Args, ConfigArgs};
 const NAME: &str = "zhengzi.toml";
 
 /// What it may set, by kind.
-const SETTINGS: [(&str, Kind); 14] = [
+const SETTINGS: [(&str, Kind); 15] = [
     ("model", Kind::Model),
     ("detector", Kind::Model),
     ("generator", Kind::Model),
@@ -35,10 +35,11 @@ const SETTINGS: [(&str, Kind); 14] = [
     ("markdown", Kind::Switch),
     ("threads", Kind::Number),
     ("isa", Kind::Text),
+    ("precision", Kind::Text),
 ];
 
 /// What of it concerns `fill`, whose other options mean something else.
-const OF_FILL: [&str; 5] = ["model", "detector", "generator", "threads", "isa"];
+const OF_FILL: [&str; 6] = ["model", "detector", "generator", "threads", "isa", "precision"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {

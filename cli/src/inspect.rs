@@ -11,7 +11,8 @@ use serde::Serialize;
 use zhengzi_kernels::{Precision, gemm};
 use zhengzi_model::electra::Kind;
 use zhengzi_model::hub;
-use zhengzi_runtime::{Checkpoint, Container, Cpu, DType};
+use zhengzi_runtime::panels::PARAMETERS;
+use zhengzi_runtime::{Checkpoint, Container, Cpu, DType, Weights};
 
 use crate::args::{Answer, InspectArgs, available_isas};
 use crate::message::{printable, say};
@@ -33,11 +34,25 @@ pub fn run(args: &InspectArgs) -> Result<ExitCode, Box<dyn Error>> {
 
 /// For -v: what was opened, and on what it will run.
 pub fn say_loaded(checkpoints: &[&Checkpoint], cpu: &Cpu) {
+    // Both halves may be one file.
+    let mut checkpoints = checkpoints.to_vec();
+    checkpoints.dedup_by_key(|checkpoint| checkpoint.path());
+    let mut engines = Vec::new();
     for checkpoint in checkpoints {
         let (kind, path) = (Kind::of(checkpoint).name(), checkpoint.path().display());
-        say(format_args!("{kind}: {path} ({})", container_name(checkpoint.container())));
+        say(format_args!("{kind}: {path} ({})", container_name(checkpoint)));
+        let engine = engine(checkpoint, cpu);
+        if !engines.contains(&engine) {
+            engines.push(engine);
+        }
     }
-    say(format_args!("kernels: {}; threads: {}", cpu.isa().level(), cpu.threads()));
+    say(format_args!("kernels: {}; threads: {}", engines.join(", "), cpu.threads()));
+}
+
+/// What would multiply the matrices of a file.
+fn engine(checkpoint: &Checkpoint, cpu: &Cpu) -> &'static str {
+    let weights = Weights::of(checkpoint, "", cpu.isa(), cpu.precision());
+    gemm::engine(cpu.isa(), weights.precision())
 }
 
 /// What is told, in this order; also the JSON object.
@@ -91,15 +106,18 @@ impl Summary {
         Summary {
             version: JSON_VERSION,
             path: path.to_string_lossy().into_owned(),
-            container: container_name(checkpoint.container()),
+            container: container_name(checkpoint),
             model: Kind::of(checkpoint).name(),
-            parameters: weights.values().sum(),
+            parameters: match checkpoint.metadata().get(PARAMETERS).map(|text| text.parse()) {
+                Some(Ok(parameters)) if checkpoint.panels().is_some() => parameters,
+                _ => weights.values().sum(),
+            },
             bytes: checkpoint.mapped_bytes(),
             isa,
             isas: available_isas(),
             threads: cpu.threads(),
             kernels: Kernels {
-                gemm: gemm::engine(cpu.isa(), Precision::F32),
+                gemm: engine(checkpoint, cpu),
                 others: cpu.isa().vectors().name(),
             },
             tensors,
@@ -125,11 +143,14 @@ impl Summary {
     }
 }
 
-fn container_name(container: Container) -> &'static str {
-    match container {
-        Container::Zip => "torch zip",
-        Container::Legacy => "torch legacy",
-        Container::Safetensors => "safetensors",
+fn container_name(checkpoint: &Checkpoint) -> &'static str {
+    match (checkpoint.container(), checkpoint.panels()) {
+        (Container::Zip, _) => "torch zip",
+        (Container::Legacy, _) => "torch legacy",
+        (Container::Safetensors, None) => "safetensors",
+        (Container::Safetensors, Some(Precision::F32)) => "panels in f32",
+        (Container::Safetensors, Some(Precision::Bf16)) => "panels in bf16",
+        (Container::Safetensors, Some(Precision::Int8)) => "panels in int8",
     }
 }
 

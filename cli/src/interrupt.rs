@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 
-/// The temporary file to remove when the program is told to stop. Whoever holds the lock
+/// The temporary file, or folder, to remove when the program is told to stop. Whoever holds the lock
 /// is not interrupted.
 static UNFINISHED: Mutex<Option<PathBuf>> = Mutex::new(None);
 
@@ -37,7 +37,7 @@ pub fn listen() {
         if let Some(signal) = signals.forever().next() {
             let unfinished = lock();
             if let Some(file) = unfinished.as_deref() {
-                let _ = fs::remove_file(file);
+                let _ = fs::remove_file(file).or_else(|_| fs::remove_dir_all(file));
             }
             std::process::exit(128 + signal);
         }

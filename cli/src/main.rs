@@ -8,6 +8,7 @@
 mod args;
 mod bench;
 mod config;
+mod convert;
 mod cores;
 mod correct;
 mod evaluate;
@@ -75,6 +76,7 @@ fn run() -> Result<ExitCode, Box<dyn Error>> {
         Command::Detect(args) => correct::detect(&args.text),
         Command::Fill(args) => fill::run(args),
         Command::Evaluate(args) => evaluate::run(args),
+        Command::Convert(args) => convert::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Completions { shell } => {

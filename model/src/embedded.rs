@@ -1,42 +1,18 @@
-//! The model inside the program: `tiny-zh` as f16 safetensors, opened like any file.
+//! The model inside the program: `tiny-zh` as an int8 panel file, opened like any other.
 //!
-//! Its model card is `model/data/tiny-zh/README.md`; `runtime/examples/make_embedded.rs`
-//! writes the files.
+//! Its model card is `model/data/tiny-zh/README.md`, which tells how `zhengzi convert` made it.
 
-/// One half of the embedded pair.
-pub struct Model {
-    /// Stands for a path in messages.
-    pub name: &'static str,
-    /// A safetensors file.
-    pub weights: &'static [u8],
-    /// `config.json`.
-    pub config: &'static [u8],
-    /// `vocab.txt`.
-    pub vocab: &'static [u8],
-}
+use zhengzi_runtime::{Checkpoint, CheckpointError};
 
-/// Puts bytes where a cache line begins, so that tensors in them are aligned as in a file
+/// Puts bytes where a cache line begins, so that panels in them are aligned as in a file
 /// that is mapped.
 #[repr(C, align(64))]
 struct Aligned<T: ?Sized>(T);
 
-static DISCRIMINATOR_WEIGHTS: &Aligned<[u8]> =
-    &Aligned(*include_bytes!("../data/tiny-zh/discriminator.safetensors"));
-static GENERATOR_WEIGHTS: &Aligned<[u8]> =
-    &Aligned(*include_bytes!("../data/tiny-zh/generator.safetensors"));
+static TINY_ZH: &Aligned<[u8]> =
+    &Aligned(*include_bytes!("../data/tiny-zh/tiny-zh-int8.safetensors"));
 
-/// The discriminator of `tiny-zh`.
-pub static DISCRIMINATOR: Model = Model {
-    name: "embedded discriminator",
-    weights: &DISCRIMINATOR_WEIGHTS.0,
-    config: include_bytes!("../data/tiny-zh/discriminator.json"),
-    vocab: include_bytes!("../data/tiny-zh/vocab.txt"),
-};
-
-/// The generator of `tiny-zh`.
-pub static GENERATOR: Model = Model {
-    name: "embedded generator",
-    weights: &GENERATOR_WEIGHTS.0,
-    config: include_bytes!("../data/tiny-zh/generator.json"),
-    vocab: include_bytes!("../data/tiny-zh/vocab.txt"),
-};
+/// Both halves of `tiny-zh`.
+pub fn checkpoint() -> Result<Checkpoint, CheckpointError> {
+    Checkpoint::from_static("embedded model", &TINY_ZH.0)
+}

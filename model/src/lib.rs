@@ -5,6 +5,7 @@
 //! shape decide among the candidates ([`corrector`]).
 
 pub mod config;
+pub mod convert;
 pub mod corrector;
 pub mod electra;
 mod embedded;

@@ -1,7 +1,8 @@
 //! Where the two halves of a model are, and what must be true of them together.
 //!
-//! A half is a folder with `config.json`, `vocab.txt` and weights, or the pair compiled into
-//! the program. `--model DIR` holds both as `discriminator/` and `generator/`, or in folders
+//! A half is a folder with `config.json`, `vocab.txt` and weights; or it lies, with all that it
+//! needs, in a panel file (`zhengzi convert`), such as the one compiled into the program.
+//! `--model DIR` holds both as `discriminator/` and `generator/`, or in folders
 //! whose names contain these words (`chinese_electra_base_discriminator_pytorch`). What is no
 //! path is looked up by its name on the Hugging Face hub ([`hub`]): `--model NAME` is the one
 //! model of that name, or `NAME-discriminator` and `NAME-generator`.
@@ -15,7 +16,7 @@ use zhengzi_runtime::{Checkpoint, Cpu};
 use crate::config::Config;
 use crate::electra::{Discriminator, Generator, Kind};
 use crate::hub::{self, Repo};
-use crate::tokenizer::Tokenizer;
+use crate::tokenizer::{self, Tokenizer};
 use crate::{Error, embedded};
 
 /// What the user named, by path or by name on the hub; all `None` means the embedded model.
@@ -29,49 +30,31 @@ pub struct ModelPaths {
     pub generator: Option<PathBuf>,
 }
 
-impl ModelPaths {
-    /// The discriminator alone, for whoever has ids and no text: no vocabulary is read. `None` where
-    /// only a generator was named.
-    pub fn discriminator(&self, cpu: &Cpu) -> Result<Option<Discriminator>, Error> {
-        let (detector, _) = self.named()?;
-        detector.map(|half| half.discriminator(cpu)).transpose()
-    }
-
-    /// The generator alone, in the same way.
-    pub fn generator(&self, cpu: &Cpu) -> Result<Option<Generator>, Error> {
-        let (_, generator) = self.named()?;
-        generator.map(|half| half.generator(cpu)).transpose()
-    }
-
-    /// Of the two those that were named, which a `model` of both and nothing at all do, too.
-    fn named(&self) -> Result<(Option<Half>, Option<Half>), Error> {
-        let pair = Pair::resolve(self)?;
-        let (detector, generator) = match (pair.detector, pair.generator) {
-            // That a model lacks one is no mistake where it has the other.
-            (Err(_), Ok(half)) if self.detector.is_none() => (None, Some(half)),
-            (Ok(half), Err(_)) if self.generator.is_none() => (Some(half), None),
-            (detector, generator) => (Some(detector?), Some(generator?)),
-        };
-        Ok(match (&self.model, &self.detector, &self.generator) {
-            (None, Some(_), None) => (detector, None),
-            (None, None, Some(_)) => (None, generator),
-            _ => (detector, generator),
-        })
-    }
-}
-
-/// The two halves, found but not yet opened.
+/// The two halves, found but not yet loaded.
 pub(crate) struct Pair {
     detector: Result<Half, Error>,
     generator: Result<Half, Error>,
+    /// Whether `--model` named one model, so that the other half is missing for no fault.
+    is_single: bool,
 }
 
 /// One of them.
+#[derive(Clone)]
 pub(crate) enum Half {
-    /// Weights (a file, or a folder that holds them) and the folder of config and vocabulary.
-    Files { weights: PathBuf, folder: PathBuf },
-    /// Compiled in.
-    Embedded(&'static embedded::Model),
+    /// A file, or a folder that holds one.
+    At(PathBuf),
+    /// Opened to see what it is.
+    Open(Arc<Checkpoint>),
+}
+
+/// A half whose files were read and fit together.
+pub(crate) struct Opened {
+    pub(crate) checkpoint: Arc<Checkpoint>,
+    pub(crate) config: Config,
+    /// The text of `config.json`.
+    pub(crate) json: String,
+    pub(crate) source: tokenizer::Source,
+    pub(crate) tokenizer: Arc<Tokenizer>,
 }
 
 /// The names under which weights are looked for, as in Hugging Face's folders.
@@ -89,31 +72,74 @@ impl Pair {
     /// Finds the halves. That one is missing is an error only for who asks for it.
     pub(crate) fn resolve(paths: &ModelPaths) -> Result<Pair, Error> {
         let mut pair = match &paths.model {
-            None => Pair {
-                detector: Ok(Half::Embedded(&embedded::DISCRIMINATOR)),
-                generator: Ok(Half::Embedded(&embedded::GENERATOR)),
-            },
+            None => {
+                let half = Half::Open(Arc::new(embedded::checkpoint()?));
+                Pair { detector: Ok(half.clone()), generator: Ok(half), is_single: false }
+            }
             Some(path) => Pair::below(path)?,
         };
         if let Some(path) = &paths.detector {
-            pair.detector = hub::locate_with(path, &BESIDE).map(|path| Half::at(&path));
+            pair.detector = hub::locate_with(path, &BESIDE).map(Half::At);
         }
         if let Some(path) = &paths.generator {
-            pair.generator = hub::locate_with(path, &BESIDE).map(|path| Half::at(&path));
+            pair.generator = hub::locate_with(path, &BESIDE).map(Half::At);
         }
         Ok(pair)
     }
 
-    pub(crate) fn detector(self) -> Result<Half, Error> {
-        self.detector
+    /// The same, but where only a detector or only a generator is named, only that.
+    pub(crate) fn named(paths: &ModelPaths) -> Result<Pair, Error> {
+        let lone = |path: &PathBuf| hub::locate_with(path, &BESIDE);
+        match (&paths.model, &paths.detector, &paths.generator) {
+            (None, Some(path), None) | (None, None, Some(path)) => Pair::single(&lone(path)?, None),
+            _ => Pair::resolve(paths),
+        }
     }
 
-    pub(crate) fn generator(self) -> Result<Half, Error> {
-        self.generator
+    /// The discriminator or token classifier.
+    pub(crate) fn load_detector(self, cpu: &Cpu) -> Result<(Arc<Tokenizer>, Discriminator), Error> {
+        let Opened { checkpoint, config, tokenizer, .. } =
+            self.detector?.open("discriminator", None)?;
+        Ok((tokenizer, Discriminator::load(checkpoint, &config, cpu)?))
     }
 
-    pub(crate) fn both(self) -> Result<(Half, Half), Error> {
-        Ok((self.detector?, self.generator?))
+    /// The generator.
+    pub(crate) fn load_generator(self, cpu: &Cpu) -> Result<(Arc<Tokenizer>, Generator), Error> {
+        let Opened { checkpoint, config, tokenizer, .. } =
+            self.generator?.open("generator", None)?;
+        Ok((tokenizer, Generator::load(checkpoint, &config, cpu)?))
+    }
+
+    /// Both, and the tokenizer of the detector. What they have in common is kept once.
+    pub(crate) fn load(
+        self,
+        cpu: &Cpu,
+    ) -> Result<(Arc<Tokenizer>, Discriminator, Generator), Error> {
+        let (detector, generator) = (self.detector?, self.generator?);
+        let detector = detector.open("discriminator", None)?;
+        let discriminator =
+            Discriminator::load(Arc::clone(&detector.checkpoint), &detector.config, cpu)?;
+        let generator = generator.open("generator", Some(&detector))?;
+        check_same_vocabulary(&detector, &generator)?;
+        let Opened { checkpoint, config, .. } = generator;
+        let generator = Generator::load_beside(&discriminator, checkpoint, &config, cpu)?;
+        Ok((detector.tokenizer, discriminator, generator))
+    }
+
+    /// The halves that there are, discriminator first, opened.
+    pub(crate) fn open(self) -> Result<[Option<Opened>; 2], Error> {
+        let [detector, generator] = match (self.detector, self.generator) {
+            (Ok(detector), Err(_)) if self.is_single => [Some(detector), None],
+            (Err(_), Ok(generator)) if self.is_single => [None, Some(generator)],
+            (detector, generator) => [Some(detector?), Some(generator?)],
+        };
+        let detector = detector.map(|half| half.open("discriminator", None)).transpose()?;
+        let generator =
+            generator.map(|half| half.open("generator", detector.as_ref())).transpose()?;
+        if let (Some(detector), Some(generator)) = (&detector, &generator) {
+            check_same_vocabulary(detector, generator)?;
+        }
+        Ok([detector, generator])
     }
 
     /// Both halves in the folder `path`, or the single model that it is.
@@ -131,6 +157,7 @@ impl Pair {
         Ok(Pair {
             detector: folder_named(path, "discriminator"),
             generator: folder_named(path, "generator"),
+            is_single: false,
         })
     }
 
@@ -140,13 +167,16 @@ impl Pair {
             return Pair::single(&repo.folder(&BESIDE)?, Some(repo));
         }
         let [detector, generator] =
-            repo.halves(&BESIDE).map(|folder| folder.map(|folder| Half::at(&folder)));
-        Ok(Pair { detector, generator })
+            repo.halves(&BESIDE).map(|folder| folder.map(Half::At));
+        Ok(Pair { detector, generator, is_single: false })
     }
 
-    /// The half that the model at `path` is; for want of the other, the one that `repo` has.
+    /// The half that the model at `path` is; for want of the other, the one that `repo` has. A panel
+    /// file may be both.
     fn single(path: &Path, repo: Option<&Repo>) -> Result<Pair, Error> {
-        let half = Half::at(path);
+        let checkpoint = Arc::new(Checkpoint::open(path)?);
+        let kind = Kind::of(&checkpoint);
+        let half = Half::Open(checkpoint);
         let missing = |what: &str, option: &str| {
             let hint = match repo.map(|repo| repo.half(what)).filter(Repo::is_cached) {
                 Some(other) => format!("name one with {option}, perhaps {option} {other}"),
@@ -154,19 +184,19 @@ impl Pair {
             };
             Err(Error::new(path, format!("has no {what}"), hint))
         };
-        Ok(match Kind::of(&half.checkpoint()?) {
-            Kind::Generator => {
-                Pair { detector: missing("discriminator", "--detector"), generator: Ok(half) }
-            }
-            _ => Pair { detector: Ok(half), generator: missing("generator", "--generator") },
-        })
+        let (detector, generator) = match kind {
+            Kind::Pair => (Ok(half.clone()), Ok(half)),
+            Kind::Generator => (missing("discriminator", "--detector"), Ok(half)),
+            _ => (Ok(half), missing("generator", "--generator")),
+        };
+        Ok(Pair { is_single: detector.is_err() || generator.is_err(), detector, generator })
     }
 }
 
 /// The one folder below `path` whose name is, or contains, `word`.
 fn folder_named(path: &Path, word: &str) -> Result<Half, Error> {
     if path.join(word).is_dir() {
-        return Ok(Half::at(&path.join(word)));
+        return Ok(Half::At(path.join(word)));
     }
     let entries = fs::read_dir(path)
         .map_err(|error| Error::new(path, format!("cannot list the folder: {error}"), ""))?;
@@ -180,7 +210,7 @@ fn folder_named(path: &Path, word: &str) -> Result<Half, Error> {
     found.sort();
     let option = if word == "generator" { "--generator" } else { "--detector" };
     match &found[..] {
-        [one] => Ok(Half::at(one)),
+        [one] => Ok(Half::At(one.clone())),
         [] => Err(Error::new(
             path,
             format!("no {word}/ here"),
@@ -197,68 +227,36 @@ fn folder_named(path: &Path, word: &str) -> Result<Half, Error> {
 }
 
 impl Half {
-    fn at(path: &Path) -> Half {
-        let folder = match path.is_file() {
-            true => path.parent().unwrap_or(Path::new("")).to_owned(),
-            false => path.to_owned(),
+    /// `which` is what a panel file calls the half. A tokenizer that `twin` has is not made again.
+    fn open(&self, which: &str, twin: Option<&Opened>) -> Result<Opened, Error> {
+        let checkpoint = match self {
+            Half::At(path) => Arc::new(Checkpoint::open(path)?),
+            Half::Open(checkpoint) => Arc::clone(checkpoint),
         };
-        Half::Files { weights: path.to_owned(), folder }
-    }
-
-    pub(crate) fn load_discriminator(
-        &self,
-        cpu: &Cpu,
-    ) -> Result<(Tokenizer, Discriminator), Error> {
-        let (checkpoint, config, tokenizer) = self.open()?;
-        Ok((tokenizer, Discriminator::load(Arc::new(checkpoint), &config, cpu)?))
-    }
-
-    pub(crate) fn load_generator(&self, cpu: &Cpu) -> Result<(Tokenizer, Generator), Error> {
-        let (checkpoint, config, tokenizer) = self.open()?;
-        Ok((tokenizer, Generator::load(Arc::new(checkpoint), &config, cpu)?))
-    }
-
-    fn discriminator(&self, cpu: &Cpu) -> Result<Discriminator, Error> {
-        let (checkpoint, config) = self.network()?;
-        Discriminator::load(Arc::new(checkpoint), &config, cpu)
-    }
-
-    fn generator(&self, cpu: &Cpu) -> Result<Generator, Error> {
-        let (checkpoint, config) = self.network()?;
-        Generator::load(Arc::new(checkpoint), &config, cpu)
-    }
-
-    fn checkpoint(&self) -> Result<Checkpoint, Error> {
-        Ok(match self {
-            Half::Files { weights, .. } => Checkpoint::open(weights)?,
-            Half::Embedded(model) => Checkpoint::from_static(model.name, model.weights)?,
-        })
-    }
-
-    fn network(&self) -> Result<(Checkpoint, Config), Error> {
-        let checkpoint = self.checkpoint()?;
-        let config = match self {
-            Half::Files { folder, .. } => {
+        let path = checkpoint.path();
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let (json, source, config, vocab) = match checkpoint.panels() {
+            Some(_) => {
+                let text = |key: &str| said(&checkpoint, key, which);
+                let json = text(&format!("{which}.config"))?.to_owned();
+                let file = path.display().to_string();
+                let source =
+                    tokenizer::Source::new(text("vocab")?, text("tokenizer_config")?, &file)?;
+                (json, source, path.to_owned(), path.to_owned())
+            }
+            None => {
                 let path = folder.join("config.json");
-                let json = fs::read(&path).map_err(|error| {
+                let json = fs::read_to_string(&path).map_err(|error| {
                     let hint = "a model folder holds config.json, vocab.txt and the weights";
                     Error::new(&path, format!("cannot read the config: {error}"), hint)
                 })?;
-                Config::parse(&json, &path)?
+                (json, tokenizer::Source::open(folder)?, path, folder.join("vocab.txt"))
             }
-            Half::Embedded(model) => Config::parse(model.config, Path::new(model.name))?,
         };
-        Ok((checkpoint, config))
-    }
-
-    fn open(&self) -> Result<(Checkpoint, Config, Tokenizer), Error> {
-        let (checkpoint, config) = self.network()?;
-        let (tokenizer, place) = match self {
-            Half::Files { folder, .. } => (Tokenizer::open(folder)?, folder.join("vocab.txt")),
-            Half::Embedded(model) => (
-                Tokenizer::new(model.vocab, model.name, true, None)?,
-                Path::new(model.name).to_owned(),
-            ),
+        let config = Config::parse(json.as_bytes(), &config)?;
+        let tokenizer = match twin.filter(|twin| twin.source == source) {
+            Some(twin) => Arc::clone(&twin.tokenizer),
+            None => Arc::new(source.tokenizer()?),
         };
         if tokenizer.len() != config.vocab_size {
             let what = format!(
@@ -267,27 +265,37 @@ impl Half {
                 config.vocab_size
             );
             let hint = "the vocabulary must be the one that came with the weights";
-            return Err(Error::new(&place, what, hint));
+            return Err(Error::new(&vocab, what, hint));
         }
-        Ok((checkpoint, config, tokenizer))
+        Ok(Opened { checkpoint, config, json, source, tokenizer })
     }
 }
 
+/// What the metadata of a panel file say under `key`.
+fn said<'a>(checkpoint: &'a Checkpoint, key: &str, which: &str) -> Result<&'a str, Error> {
+    let value = checkpoint.metadata().get(key).map(String::as_str);
+    value.ok_or_else(|| {
+        let hint = format!("give a file that holds a {which}, or convert it again");
+        Error::new(checkpoint.path(), format!("its metadata have no {key}"), hint)
+    })
+}
+
 /// Ids of one half mean nothing to the other unless the vocabularies are the same.
-pub(crate) fn check_same_vocabulary(
-    detector: (&Tokenizer, &Checkpoint),
-    generator: (&Tokenizer, &Checkpoint),
-) -> Result<(), Error> {
-    let (a, b) = (detector.0, generator.0);
+fn check_same_vocabulary(detector: &Opened, generator: &Opened) -> Result<(), Error> {
+    let (a, b) = (&detector.tokenizer, &generator.tokenizer);
+    if Arc::ptr_eq(a, b) {
+        return Ok(());
+    }
     let differs = (0..a.len().min(b.len()) as u32).find(|&id| a.token(id) != b.token(id));
     let what = match differs {
         Some(id) => format!("token {id} is {:?} and not {:?}", a.token(id), b.token(id)),
         None if a.len() != b.len() => format!("{} tokens and not {}", a.len(), b.len()),
         None => return Ok(()),
     };
+    let theirs = generator.checkpoint.path().display();
     Err(Error::new(
-        detector.1.path(),
-        format!("its vocabulary is not that of {}: {what}", generator.1.path().display()),
+        detector.checkpoint.path(),
+        format!("its vocabulary is not that of {theirs}: {what}"),
         "give a detector and a generator that were trained with one vocab.txt",
     ))
 }

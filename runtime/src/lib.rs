@@ -10,6 +10,8 @@ pub mod device;
 pub mod error;
 pub mod linear;
 mod mapped;
+pub mod panels;
+pub mod parts;
 pub mod tensor;
 pub mod weights;
 
@@ -18,5 +20,7 @@ pub use checkpoint::{Checkpoint, Container};
 pub use device::Cpu;
 pub use error::CheckpointError;
 pub use linear::{Linear, Table};
+pub use panels::TensorFile;
+pub use parts::Parts;
 pub use tensor::{DType, TensorView};
 pub use weights::Weights;

@@ -11,6 +11,7 @@ use zhengzi_kernels::gemm::PackedB;
 use zhengzi_kernels::matrix::Shared;
 use zhengzi_kernels::{Isa, Level, MatRef, Precision};
 
+use crate::parts::{Part, Parts};
 use crate::{Checkpoint, CheckpointError, DType, Linear, Table, TensorView};
 
 /// The tensors of one network in a checkpoint.
@@ -21,6 +22,10 @@ pub struct Weights<'a> {
     half: &'a str,
     /// What products are computed in.
     precision: Precision,
+    /// Where all that is loaded is taken down.
+    parts: Option<&'a Parts>,
+    /// A table that another network has loaded, and the tensor that it was loaded from.
+    loaded: Option<(TensorView<'a>, &'a Table)>,
 }
 
 impl<'a> Weights<'a> {
@@ -38,7 +43,18 @@ impl<'a> Weights<'a> {
             _ => Precision::F32,
         };
         let precision = precision.or(checkpoint.panels()).unwrap_or(fastest);
-        Weights { checkpoint, half, precision }
+        Weights { checkpoint, half, precision, parts: None, loaded: None }
+    }
+
+    /// The same, where all that is loaded is taken down, matrices in panels, to be written to a file.
+    pub fn taken_down(self, parts: &'a Parts) -> Weights<'a> {
+        Weights { parts: Some(parts), ..self }
+    }
+
+    /// The same, where a table that was loaded in this precision from the tensor `theirs` is used
+    /// again if the table here is the same bit for bit: then it is in memory once.
+    pub fn beside(self, theirs: TensorView<'a>, table: &'a Table) -> Weights<'a> {
+        Weights { loaded: Some((theirs, table)), ..self }
     }
 
     /// What products are computed in.
@@ -90,51 +106,49 @@ impl<'a> Weights<'a> {
         outputs: usize,
         inputs: usize,
     ) -> Result<Linear, CheckpointError> {
-        let all = outputs * parts.len();
-        if self.checkpoint.panels().is_some() {
-            let weight = self.packed(name, all, inputs)?;
-            return Ok(Linear::new(weight, self.vector(&format!("{name}.bias"), all)?));
+        let (weight, bias) = self.loaded_layers(name, parts, outputs, inputs)?;
+        if let Some(taken) = self.parts {
+            let layers = parts.iter().map(|&part| part.to_owned()).collect();
+            let (weight, bias) = (Arc::clone(&weight), Some(bias.clone()));
+            taken.take_down(name, Part::Linear { weight, bias, layers });
         }
-        let mut bias = Vec::with_capacity(all);
-        let mut weights = Vec::with_capacity(parts.len());
-        for part in parts {
-            weights.push(self.matrix(&format!("{part}.weight"), outputs, inputs)?);
-            bias.extend(self.vector(&format!("{part}.bias"), outputs)?);
-        }
-        let rows: Vec<MatRef<f32>> = weights
-            .iter()
-            .map(|weight| MatRef::new((**weight).as_ref(), outputs, inputs))
-            .collect();
-        let weight = PackedB::pack(self.precision, &rows);
-        // What was packed need not stay in memory as it lies in the file, too.
-        for part in parts {
-            self.tensor(&format!("{part}.weight"))?.release();
-        }
-        Ok(Linear::new(Arc::new(weight), bias))
+        Ok(Linear::new(weight, bias))
     }
 
     /// A table of rows that are looked up one by one or multiplied with all at once: `{name}.weight`
     /// `[rows, cols]`. In f32 it stays where it lies.
     pub fn table(&self, name: &str, rows: usize, cols: usize) -> Result<Table, CheckpointError> {
-        if self.checkpoint.panels().is_some() {
-            return Ok(Table::Packed(self.packed(name, rows, cols)?));
+        let tensor = self.tensor(&format!("{name}.weight"))?;
+        if let Some((theirs, table)) = self.loaded
+            && self.holds_the_same(tensor, theirs)
+        {
+            return Ok(table.clone());
         }
-        let tensor = format!("{name}.weight");
-        let values = self.matrix(&tensor, rows, cols)?;
-        if self.precision == Precision::F32 {
-            return Ok(Table::Rows { values, rows, cols });
+        let packed = match self.checkpoint.panels() {
+            Some(_) => self.packed(name, rows, cols)?,
+            None => {
+                check_shape(&tensor, &[rows, cols])?;
+                let values = tensor.shared_f32()?;
+                if self.precision == Precision::F32 && self.parts.is_none() {
+                    return Ok(Table::Rows { values, rows, cols });
+                }
+                let all = MatRef::new((*values).as_ref(), rows, cols);
+                let packed = PackedB::pack(self.precision, &[all]);
+                tensor.release();
+                Arc::new(packed)
+            }
+        };
+        if let Some(taken) = self.parts {
+            let (weight, layers) = (Arc::clone(&packed), vec![name.to_owned()]);
+            taken.take_down(name, Part::Linear { weight, bias: None, layers });
         }
-        let all = MatRef::new((*values).as_ref(), rows, cols);
-        let packed = PackedB::pack(self.precision, &[all]);
-        self.tensor(&tensor)?.release();
-        Ok(Table::Packed(Arc::new(packed)))
+        Ok(Table::Packed(packed))
     }
 
     /// Whether this is the word embedding once more, as many files keep it for the generator's head.
     pub fn is_tied(&self, head: TensorView) -> bool {
-        let place = |tensor: TensorView| (tensor.path().to_owned(), tensor.byte_offset());
         let word = self.get("electra.embeddings.word_embeddings.weight");
-        word.is_some_and(|word| place(word) == place(head) && word.shape() == head.shape())
+        word.is_some_and(|word| self.holds_the_same(word, head))
     }
 
     /// The matrix `name` `[rows, cols]`, in place where the file allows it.
@@ -146,11 +160,77 @@ impl<'a> Weights<'a> {
     ) -> Result<Shared<f32>, CheckpointError> {
         let tensor = self.tensor(name)?;
         check_shape(&tensor, &[rows, cols])?;
-        tensor.shared_f32()
+        let values = tensor.shared_f32()?;
+        self.take_down_values(name, tensor.shape(), (*values).as_ref());
+        Ok(values)
     }
 
     /// The vector `name` `[len]`, copied and checked to be finite.
     pub fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>, CheckpointError> {
+        let values = self.values(name, len)?;
+        self.take_down_values(name, &[len], &values);
+        Ok(values)
+    }
+
+    fn take_down_values(&self, name: &str, shape: &[usize], values: &[f32]) {
+        if let Some(taken) = self.parts {
+            let (shape, values) = (shape.to_vec(), values.to_vec());
+            taken.take_down(name, Part::Values { shape, values });
+        }
+    }
+
+    /// Whether two tensors are one, or would be packed into the same panels. What stays where it
+    /// lies is not looked at: to compare it would be to read it.
+    fn holds_the_same(&self, a: TensorView, b: TensorView) -> bool {
+        if (a.dtype(), a.shape(), a.strides()) != (b.dtype(), b.shape(), b.strides()) {
+            return false;
+        }
+        if (a.path(), a.byte_offset()) == (b.path(), b.byte_offset()) {
+            return true;
+        }
+        let is_packed = self.precision != Precision::F32 || self.parts.is_some();
+        let same = is_packed && self.checkpoint.panels().is_none() && a.bytes() == b.bytes();
+        if same {
+            // Nobody needs them again as they lie in the files.
+            [a, b].iter().for_each(TensorView::release);
+        }
+        same
+    }
+
+    /// The panels and biases of [`Weights::joined`].
+    fn loaded_layers(
+        &self,
+        name: &str,
+        parts: &[&str],
+        outputs: usize,
+        inputs: usize,
+    ) -> Result<(Arc<PackedB>, Vec<f32>), CheckpointError> {
+        let all = outputs * parts.len();
+        if self.checkpoint.panels().is_some() {
+            let weight = self.packed(name, all, inputs)?;
+            return Ok((weight, self.values(&format!("{name}.bias"), all)?));
+        }
+        let mut bias = Vec::with_capacity(all);
+        let mut weights = Vec::with_capacity(parts.len());
+        for part in parts {
+            let tensor = self.tensor(&format!("{part}.weight"))?;
+            check_shape(&tensor, &[outputs, inputs])?;
+            weights.push(tensor.shared_f32()?);
+            bias.extend(self.values(&format!("{part}.bias"), outputs)?);
+        }
+        let rows: Vec<MatRef<f32>> = weights
+            .iter()
+            .map(|weight| MatRef::new((**weight).as_ref(), outputs, inputs))
+            .collect();
+        let weight = PackedB::pack(self.precision, &rows);
+        // What was packed need not stay in memory as it lies in the file, too.
+        for part in parts {
+            self.tensor(&format!("{part}.weight"))?.release();
+        }
+        Ok((Arc::new(weight), bias))
+    }
+
+    fn values(&self, name: &str, len: usize) -> Result<Vec<f32>, CheckpointError> {
         let tensor = self.tensor(name)?;
         check_shape(&tensor, &[len])?;
         tensor.to_f32()
@@ -171,10 +251,15 @@ impl<'a> Weights<'a> {
         let (_, columns) = PackedB::lengths(stored, n, k);
         let (mut scales, mut sums) = (Vec::new(), Vec::new());
         if stored == Precision::Int8 {
-            scales = self.vector(&format!("{name}.scale"), columns)?;
+            scales = self.values(&format!("{name}.scale"), columns)?;
             let tensor = self.tensor(&format!("{name}.sum"))?;
             check_shape(&tensor, &[columns])?;
             sums = tensor.to_i32()?;
+            // Kernels multiply sums by 128 and trust that they are sums.
+            let largest = i32::try_from(128 * k).unwrap_or(i32::MAX);
+            if let Some(sum) = sums.iter().find(|sum| sum.saturating_abs() > largest) {
+                return Err(tensor.error(format!("{sum} is no sum of {k} bytes")));
+            }
         }
         let words = tensor.shared_words()?;
         let packed = PackedB::from_parts(stored, (n, k), words, Arc::new(scales), Arc::new(sums));

@@ -4,6 +4,7 @@
 #![allow(rustdoc::broken_intra_doc_links, rustdoc::invalid_html_tags)]
 
 mod bench;
+mod convert;
 mod decision;
 mod evaluate;
 mod model;
@@ -17,6 +18,8 @@ use clap_complete::Shell;
 
 use bench::EXAMPLES as BENCH_EXAMPLES;
 pub use bench::{BenchArgs, Output};
+use convert::EXAMPLES as CONVERT_EXAMPLES;
+pub use convert::{ConvertArgs, Layout};
 pub use decision::DecisionArgs;
 use evaluate::EXAMPLES as EVALUATE_EXAMPLES;
 pub use evaluate::EvaluateArgs;
@@ -122,6 +125,13 @@ pub enum Command {
     /// place; how many they are is told.
     #[command(args_override_self = true, after_help = EVALUATE_EXAMPLES)]
     Evaluate(EvaluateArgs),
+
+    /// Write a model in the layout that is fastest to open, or in another precision
+    ///
+    /// The file holds both halves of a pair with config and vocabulary, and --model takes it. It
+    /// is mapped and used as it lies there: nothing is packed when it is opened.
+    #[command(args_override_self = true, after_help = CONVERT_EXAMPLES)]
+    Convert(ConvertArgs),
 
     /// Show what a model file or folder holds and how it would be run
     Inspect(InspectArgs),

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-use zhengzi_kernels::{Isa, Level};
+use zhengzi_kernels::{Isa, Level, Precision};
 use zhengzi_model::ModelPaths;
 use zhengzi_runtime::Cpu;
 
@@ -13,8 +13,8 @@ use crate::cores;
 #[derive(clap::Args)]
 #[command(next_help_heading = "Model")]
 pub struct ModelArgs {
-    /// A folder with `discriminator` and `generator` in it, or one model, or the name of a
-    /// pair in the local Hugging Face cache (hfl/chinese-electra-180g-small)
+    /// A folder with `discriminator` and `generator` in it, or one model, or a file of `convert`,
+    /// or the name of a pair in the local Hugging Face cache (hfl/chinese-electra-180g-small)
     #[arg(long, value_name = "DIR|FILE|NAME")]
     model: Option<PathBuf>,
 
@@ -38,7 +38,17 @@ pub struct CpuArgs {
     /// Instruction set, as `inspect` lists them (avx2, say) [default: the strongest there is]
     #[arg(long, value_name = "NAME")]
     isa: Option<Level>,
+
+    /// What to multiply; auto is int8 for an int8 file, else bf16 where this processor
+    /// multiplies it faster than f32, else f32
+    #[arg(long, value_name = "auto|f32|bf16|int8", value_parser = precision)]
+    #[arg(default_value = "auto", hide_default_value = true)]
+    precision: Asked,
 }
+
+/// A precision, or none in particular.
+#[derive(Clone, Copy, Debug)]
+struct Asked(Option<Precision>);
 
 impl ModelArgs {
     /// Where the models lie; nowhere is the model inside.
@@ -56,8 +66,18 @@ impl CpuArgs {
     /// The processor as it is to be used. An instruction set that it lacks is an error,
     /// never silently another one.
     pub fn cpu(&self) -> Result<Cpu, Box<dyn Error>> {
-        let isa = proven(self.isa)?;
-        Ok(Cpu::new(isa, self.threads.unwrap_or_else(cores::physical))?)
+        let cpu = Cpu::new(proven(self.isa)?, self.threads.unwrap_or_else(cores::physical))?;
+        Ok(cpu.with_precision(self.precision.0))
+    }
+}
+
+fn precision(typed: &str) -> Result<Asked, String> {
+    match typed {
+        "auto" => Ok(Asked(None)),
+        _ => match typed.parse() {
+            Ok(precision) => Ok(Asked(Some(precision))),
+            Err(_) => Err("a precision is auto, f32, bf16 or int8".to_owned()),
+        },
     }
 }
 

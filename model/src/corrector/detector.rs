@@ -31,9 +31,8 @@ pub struct Detector {
 impl Detector {
     /// Loads the discriminator (or a fine-tuned token classifier) and no generator.
     pub fn open(paths: &ModelPaths, settings: Settings, cpu: &Cpu) -> Result<Detector, Error> {
-        let (tokenizer, discriminator) =
-            Pair::resolve(paths)?.detector()?.load_discriminator(cpu)?;
-        Ok(Detector::new(Arc::new(tokenizer), discriminator, settings))
+        let (tokenizer, discriminator) = Pair::resolve(paths)?.load_detector(cpu)?;
+        Ok(Detector::new(tokenizer, discriminator, settings))
     }
 
     pub(super) fn new(

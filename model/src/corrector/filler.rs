@@ -1,6 +1,7 @@
 //! `fill`: what the generator would write at each `[MASK]` of a text.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use zhengzi_kernels::log_sum_exp::log_sum_exp;
 use zhengzi_runtime::{Arenas, Checkpoint, Cpu};
@@ -24,7 +25,7 @@ pub struct Blank {
 
 /// Fills masks with a generator.
 pub struct Filler {
-    tokenizer: Tokenizer,
+    tokenizer: Arc<Tokenizer>,
     generator: Generator,
     arenas: Arenas,
 }
@@ -32,7 +33,7 @@ pub struct Filler {
 impl Filler {
     /// Loads the generator and no discriminator.
     pub fn open(paths: &ModelPaths, cpu: &Cpu) -> Result<Filler, Error> {
-        let (tokenizer, generator) = Pair::resolve(paths)?.generator()?.load_generator(cpu)?;
+        let (tokenizer, generator) = Pair::resolve(paths)?.load_generator(cpu)?;
         Ok(Filler { tokenizer, generator, arenas: Arenas::new() })
     }
 

@@ -33,7 +33,7 @@ use zhengzi_runtime::{Checkpoint, Cpu};
 
 use crate::Error;
 use crate::electra::Generator;
-use crate::pair::{ModelPaths, Pair, check_same_vocabulary};
+use crate::pair::{ModelPaths, Pair};
 use candidates::Candidates;
 pub use decisions::Decisions;
 pub use detector::Detector;
@@ -170,14 +170,8 @@ pub struct Corrector {
 impl Corrector {
     /// Loads a discriminator and a generator that share one vocabulary.
     pub fn open(paths: &ModelPaths, settings: Settings, cpu: &Cpu) -> Result<Corrector, Error> {
-        let (detector, generator) = Pair::resolve(paths)?.both()?;
-        let (tokenizer, discriminator) = detector.load_discriminator(cpu)?;
-        let (other, generator) = generator.load_generator(cpu)?;
-        check_same_vocabulary(
-            (&tokenizer, discriminator.checkpoint()),
-            (&other, generator.checkpoint()),
-        )?;
-        let detector = Detector::new(Arc::new(tokenizer), discriminator, settings);
+        let (tokenizer, discriminator, generator) = Pair::resolve(paths)?.load(cpu)?;
+        let detector = Detector::new(tokenizer, discriminator, settings);
         Ok(Corrector { detector, generator, candidates: Candidates::default() })
     }
 

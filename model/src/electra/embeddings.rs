@@ -7,6 +7,9 @@ use zhengzi_runtime::{Linear, Table, Weights};
 use super::{Batch, Config};
 use crate::Error;
 
+/// The tensor that both halves of a pair often share.
+pub(super) const WORDS: &str = "electra.embeddings.word_embeddings.weight";
+
 /// gamma and beta of a layer normalisation.
 pub(super) struct LayerNorm {
     gamma: Vec<f32>,

@@ -18,9 +18,9 @@ use std::sync::{Arc, Mutex};
 
 use zhengzi_kernels::gelu::Activation;
 use zhengzi_kernels::{Isa, MatMut, MatRef, Precision};
-use zhengzi_runtime::{Arenas, Checkpoint, Cpu, Linear, Table, TensorView, Weights};
+use zhengzi_runtime::{Arenas, Checkpoint, Cpu, Linear, Parts, Table, TensorView, Weights};
 
-use super::embeddings::LayerNorm;
+use super::embeddings::{LayerNorm, WORDS};
 use super::encoder::{Encoder, Rows};
 use super::profile::Profile;
 use super::{Batch, Config};
@@ -46,20 +46,28 @@ pub enum Kind {
 impl Kind {
     /// Told from the names and shapes of the tensors.
     pub fn of(checkpoint: &Checkpoint) -> Kind {
-        if checkpoint.panels().is_some() {
-            let has = |half| checkpoint.tensors().any(|tensor| tensor.name().starts_with(half));
-            return match (has("discriminator."), has("generator.")) {
+        let has = |half| checkpoint.tensors().any(|tensor| tensor.name().starts_with(half));
+        match checkpoint.panels() {
+            None => Kind::in_half(checkpoint, ""),
+            Some(_) => match (has("discriminator."), has("generator.")) {
                 (true, true) => Kind::Pair,
-                (true, false) => Kind::below(checkpoint, "discriminator."),
-                (false, _) => Kind::below(checkpoint, "generator."),
-            };
+                (true, false) => Kind::in_half(checkpoint, "discriminator"),
+                (false, _) => Kind::in_half(checkpoint, "generator"),
+            },
         }
-        Kind::below(checkpoint, "")
     }
 
-    /// The same of the tensors whose names begin so.
-    fn below(checkpoint: &Checkpoint, half: &str) -> Kind {
-        let has = |name: &str| checkpoint.get(&format!("{half}{name}")).is_some();
+    /// What one half of a panel file is, by its name; any other file is one thing only.
+    fn in_half(checkpoint: &Checkpoint, half: &str) -> Kind {
+        let (half, shared) = match checkpoint.panels() {
+            None => (String::new(), ""),
+            Some(_) => (format!("{half}."), "shared."),
+        };
+        let get = |name: &str| {
+            let own = checkpoint.get(&format!("{half}{name}"));
+            own.or_else(|| checkpoint.get(&format!("{shared}{name}")))
+        };
+        let has = |name: &str| get(name).is_some();
         if has("discriminator_predictions.dense_prediction.bias") {
             return Kind::Discriminator;
         }
@@ -67,12 +75,12 @@ impl Kind {
             return Kind::Generator;
         }
         // Biases have the shape of their layer in files of any layout.
-        let bias = |name: &str| Some(checkpoint.get(&format!("{half}{name}.bias"))?.shape());
+        let bias = |name: &str| Some(get(&format!("{name}.bias"))?.shape());
         if bias("electra.embeddings.LayerNorm").is_none() {
             return Kind::Unknown;
         }
         let classifier = |tensor: &TensorView| {
-            let prefix = tensor.name().strip_prefix(half)?.strip_suffix(".bias")?;
+            let prefix = tensor.name().strip_prefix(&half)?.strip_suffix(".bias")?;
             let is_head = !prefix.starts_with("electra.")
                 && matches!(bias(prefix), Some([1 | 2]))
                 && has(&format!("{prefix}.weight"));
@@ -136,11 +144,16 @@ impl Discriminator {
         config: &Config,
         cpu: &Cpu,
     ) -> Result<Discriminator, Error> {
-        let h = config.hidden_size;
-        let ck = &*checkpoint;
-        let weights = Weights::of(ck, "discriminator", cpu.isa(), cpu.precision());
-        let head = match Kind::of(ck) {
-            Kind::Discriminator | Kind::Pair => Head::Replaced {
+        let weights = Weights::of(&checkpoint, "discriminator", cpu.isa(), cpu.precision());
+        let (encoder, head) = Discriminator::layers(weights, config)?;
+        let precision = weights.precision();
+        Ok(Discriminator { encoder, head, precision, checkpoint, cpu: cpu.clone() })
+    }
+
+    fn layers(weights: Weights, config: &Config) -> Result<(Encoder, Head), Error> {
+        let (ck, h) = (weights.checkpoint(), config.hidden_size);
+        let head = match Kind::in_half(ck, "discriminator") {
+            Kind::Discriminator => Head::Replaced {
                 dense: weights.linear("discriminator_predictions.dense", h, h)?,
                 prediction: weights.linear("discriminator_predictions.dense_prediction", 1, h)?,
             },
@@ -150,8 +163,20 @@ impl Discriminator {
             }
             other => return Err(wrong_kind(ck, &other, "a discriminator or a token classifier")),
         };
-        let (encoder, precision) = (Encoder::load(weights, config)?, weights.precision());
-        Ok(Discriminator { encoder, head, precision, checkpoint, cpu: cpu.clone() })
+        Ok((Encoder::load(weights, config)?, head))
+    }
+
+    /// Every part of it, in panels of this precision.
+    pub(crate) fn take_down(
+        checkpoint: &Checkpoint,
+        config: &Config,
+        cpu: &Cpu,
+        precision: Precision,
+    ) -> Result<Parts, Error> {
+        let parts = Parts::new();
+        let weights = Weights::of(checkpoint, "discriminator", cpu.isa(), Some(precision));
+        cpu.run(|| Discriminator::layers(weights.taken_down(&parts), config))?;
+        Ok(parts)
     }
 
     /// The shape of the network.
@@ -219,14 +244,18 @@ impl Discriminator {
 /// Says what could stand at a token.
 pub struct Generator {
     encoder: Encoder,
+    head: GeneratorHead,
+    precision: Precision,
+    checkpoint: Arc<Checkpoint>,
+    cpu: Cpu,
+}
+
+struct GeneratorHead {
     dense: Linear,
     norm: LayerNorm,
     /// The tied word embeddings `[v, c]`, kept once, with the head's bias `[v]`.
     vocabulary: Table,
     bias: Vec<f32>,
-    precision: Precision,
-    checkpoint: Arc<Checkpoint>,
-    cpu: Cpu,
 }
 
 impl Generator {
@@ -236,21 +265,43 @@ impl Generator {
         config: &Config,
         cpu: &Cpu,
     ) -> Result<Generator, Error> {
-        cpu.run(|| Generator::load_here(checkpoint, config, cpu))
+        cpu.run(|| Generator::load_here(checkpoint, config, cpu, None))
+    }
+
+    /// The same beside the other half of its pair: word embeddings that both have are kept once.
+    pub fn load_beside(
+        discriminator: &Discriminator,
+        checkpoint: Arc<Checkpoint>,
+        config: &Config,
+        cpu: &Cpu,
+    ) -> Result<Generator, Error> {
+        cpu.run(|| Generator::load_here(checkpoint, config, cpu, Some(discriminator)))
     }
 
     fn load_here(
         checkpoint: Arc<Checkpoint>,
         config: &Config,
         cpu: &Cpu,
+        beside: Option<&Discriminator>,
     ) -> Result<Generator, Error> {
-        let Config { vocab_size: v, embedding_size: c, hidden_size: h, .. } = *config;
-        let ck = &*checkpoint;
-        let kind = Kind::of(ck);
-        if !matches!(kind, Kind::Generator | Kind::Pair) {
-            return Err(wrong_kind(ck, &kind, "a generator"));
+        let mut weights = Weights::of(&checkpoint, "generator", cpu.isa(), cpu.precision());
+        if let Some(other) = beside.filter(|other| other.precision == weights.precision()) {
+            let isa = cpu.isa();
+            let theirs =
+                Weights::of(&other.checkpoint, "discriminator", isa, Some(other.precision));
+            weights = weights.beside(theirs.tensor(WORDS)?, &other.encoder.embeddings.word);
         }
-        let weights = Weights::of(ck, "generator", cpu.isa(), cpu.precision());
+        let (encoder, head) = Generator::layers(weights, config)?;
+        let precision = weights.precision();
+        Ok(Generator { encoder, head, precision, checkpoint, cpu: cpu.clone() })
+    }
+
+    fn layers(weights: Weights, config: &Config) -> Result<(Encoder, GeneratorHead), Error> {
+        let Config { vocab_size: v, embedding_size: c, hidden_size: h, .. } = *config;
+        let kind = Kind::in_half(weights.checkpoint(), "generator");
+        if kind != Kind::Generator {
+            return Err(wrong_kind(weights.checkpoint(), &kind, "a generator"));
+        }
         let encoder = Encoder::load(weights, config)?;
         // Files that untied the head carry its matrix; the others share the embedding's.
         let vocabulary = match weights.get("generator_lm_head.weight") {
@@ -258,16 +309,26 @@ impl Generator {
             _ => encoder.embeddings.word.clone(),
         };
         let norm = "generator_predictions.LayerNorm";
-        Ok(Generator {
+        let head = GeneratorHead {
             dense: weights.linear("generator_predictions.dense", c, h)?,
             norm: LayerNorm::load(weights, norm, c, config.layer_norm_eps)?,
             vocabulary,
             bias: weights.vector("generator_lm_head.bias", v)?,
-            precision: weights.precision(),
-            encoder,
-            checkpoint,
-            cpu: cpu.clone(),
-        })
+        };
+        Ok((encoder, head))
+    }
+
+    /// Every part of it, in panels of this precision.
+    pub(crate) fn take_down(
+        checkpoint: &Checkpoint,
+        config: &Config,
+        cpu: &Cpu,
+        precision: Precision,
+    ) -> Result<Parts, Error> {
+        let parts = Parts::new();
+        let weights = Weights::of(checkpoint, "generator", cpu.isa(), Some(precision));
+        cpu.run(|| Generator::layers(weights.taken_down(&parts), config))?;
+        Ok(parts)
     }
 
     /// The shape of the network.
@@ -324,13 +385,14 @@ impl Generator {
     }
 
     fn read(&self, x: MatRef<f32>) -> Vec<f32> {
-        let (isa, m, v, c) = (self.cpu.isa(), x.rows(), self.bias.len(), self.dense.outputs());
+        let GeneratorHead { dense, norm, vocabulary, bias } = &self.head;
+        let (isa, m, v, c) = (self.cpu.isa(), x.rows(), bias.len(), dense.outputs());
         let mut y = vec![0.0; m * c];
         let mut y = MatMut::new(&mut y, m, c);
-        self.dense.forward_activated(isa, x, Activation::Gelu, y.reborrow());
-        self.norm.forward(isa, y.reborrow());
+        dense.forward_activated(isa, x, Activation::Gelu, y.reborrow());
+        norm.forward(isa, y.reborrow());
         let mut z = vec![0.0; m * v];
-        self.vocabulary.multiply(isa, y.as_ref(), &self.bias, MatMut::new(&mut z, m, v));
+        vocabulary.multiply(isa, y.as_ref(), bias, MatMut::new(&mut z, m, v));
         z
     }
 }

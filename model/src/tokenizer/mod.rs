@@ -19,6 +19,7 @@
 //! model was trained on them. Where it and the Python `BertTokenizer` differ, it is the judge.
 
 mod normalizer;
+mod source;
 mod unicode;
 mod vocabulary;
 mod wordpiece;
@@ -28,7 +29,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use normalizer::Normalizer;
-use serde::Deserialize;
+pub use source::Source;
 use vocabulary::Vocabulary;
 use wordpiece::WordPiece;
 
@@ -58,15 +59,7 @@ impl Tokenizer {
     /// As [`Tokenizer::new`], and when a file cannot be read or the configuration is not JSON or asks
     /// for what is not supported.
     pub fn open(dir: &Path) -> Result<Self, TokenizerError> {
-        let config = TokenizerConfig::open(&dir.join("tokenizer_config.json"))?;
-        let path = dir.join("vocab.txt");
-        let name = path.display().to_string();
-        let bytes = std::fs::read(&path).map_err(|error| TokenizerError {
-            file: name.clone(),
-            what: error.to_string(),
-            hint: "the vocabulary belongs beside the model: copy the vocab.txt it was published with",
-        })?;
-        Self::new(&bytes, &name, config.do_lower_case.unwrap_or(true), config.strip_accents)
+        Source::open(dir)?.tokenizer()
     }
 
     /// Reads a vocabulary: UTF-8, a token a line, its id the number of the line from 0. Lines may end
@@ -224,36 +217,3 @@ impl fmt::Display for TokenizerError {
 impl std::error::Error for TokenizerError {}
 
 const SPECIALS: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
-
-/// The keys of `tokenizer_config.json` that change how text is cut. All else in it is for Python.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct TokenizerConfig {
-    do_lower_case: Option<bool>,
-    strip_accents: Option<bool>,
-    tokenize_chinese_chars: Option<bool>,
-}
-
-impl TokenizerConfig {
-    fn open(path: &Path) -> Result<Self, TokenizerError> {
-        let refuse = |what, hint| TokenizerError { file: path.display().to_string(), what, hint };
-        let bytes = match std::fs::read(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(Self::default());
-            }
-            read => {
-                read.map_err(|error| refuse(error.to_string(), "make it readable, or remove it"))?
-            }
-        };
-        let config: Self = serde_json::from_slice(&bytes).map_err(|error| {
-            refuse(error.to_string(), "fetch it again, or remove it: text is then lower-cased")
-        })?;
-        if config.tokenize_chinese_chars == Some(false) {
-            return Err(refuse(
-                "tokenize_chinese_chars is false".into(),
-                "only models that read each Chinese character by itself are supported",
-            ));
-        }
-        Ok(config)
-    }
-}

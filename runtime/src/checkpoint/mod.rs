@@ -32,6 +32,7 @@ use zhengzi_kernels::Precision;
 
 use crate::error::nearest;
 use crate::mapped::MappedFile;
+use crate::panels::FORMAT;
 use crate::tensor::StoredTensor;
 use crate::{CheckpointError, TensorView};
 use recognise::Format;
@@ -55,6 +56,7 @@ pub struct Checkpoint {
     tensors: Vec<StoredTensor>,
     by_name: HashMap<String, usize>,
     metadata: BTreeMap<String, String>,
+    panels: Option<Precision>,
 }
 
 /// What one file of a checkpoint holds.
@@ -126,7 +128,9 @@ impl Checkpoint {
                 return Err(CheckpointError::new(path, what).tensor(&tensor.stored_name));
             }
         }
-        Ok(Checkpoint { path: path.to_owned(), container, files, tensors, by_name, metadata })
+        let panels = panels(path, &metadata)?;
+        let path = path.to_owned();
+        Ok(Checkpoint { path, container, files, tensors, by_name, metadata, panels })
     }
 
     /// The file that was opened: for a folder the one found in it, for shards their index.
@@ -173,8 +177,7 @@ impl Checkpoint {
 
     /// What a panel file (`zhengzi convert`) holds its matrices in; `None` for any other file.
     pub fn panels(&self) -> Option<Precision> {
-        self.metadata.get("zhengzi.format").filter(|format| *format == "1")?;
-        self.metadata.get("zhengzi.precision")?.parse().ok()
+        self.panels
     }
 
     /// Bytes of the mapped files.
@@ -189,6 +192,23 @@ fn read(file: &Arc<MappedFile>, container: Container) -> Result<Contents, Checkp
         Container::Legacy => legacy::read(file),
         Container::Safetensors => safetensors::read(file),
     }
+}
+
+/// What the metadata say of a panel file.
+fn panels(
+    path: &Path,
+    metadata: &BTreeMap<String, String>,
+) -> Result<Option<Precision>, CheckpointError> {
+    let Some(format) = metadata.get("zhengzi.format") else { return Ok(None) };
+    if format != FORMAT {
+        let what = format!("is a panel file of format {format:?}, where {FORMAT:?} is read");
+        return Err(CheckpointError::new(path, what).hint("convert the model again"));
+    }
+    let precision = metadata.get("zhengzi.precision").map(String::as_str).unwrap_or_default();
+    precision.parse().map(Some).map_err(|error| {
+        CheckpointError::new(path, format!("zhengzi.precision: {error}"))
+            .hint("convert the model again")
+    })
 }
 
 /// The model file in a folder.

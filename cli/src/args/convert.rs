@@ -1,0 +1,64 @@
+//! What `convert` is told.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use zhengzi_kernels::Precision;
+use zhengzi_model::ModelPaths;
+
+
+pub const EXAMPLES: &str = "\
+Examples:
+  zhengzi convert models/small -o small.safetensors       a pair in one file, in int8
+  zhengzi correct --model small.safetensors draft.txt     the file in use
+  zhengzi convert small.bin -o s.safetensors --precision f32
+  zhengzi convert --layout hf -o folder                   the model inside, for transformers";
+
+#[derive(clap::Args)]
+pub struct ConvertArgs {
+    /// A folder with `discriminator` and `generator` in it, or one model, or a name in the local
+    /// Hugging Face cache [default: the model inside]
+    #[arg(value_name = "MODEL")]
+    model: Option<PathBuf>,
+
+    /// The discriminator or token classifier, where it is not found through MODEL
+    #[arg(long, value_name = "PATH|NAME", help_heading = "Model")]
+    detector: Option<PathBuf>,
+
+    /// The generator, where it is not found through MODEL
+    #[arg(long, value_name = "PATH|NAME", help_heading = "Model")]
+    generator: Option<PathBuf>,
+
+    /// The file to write; with --layout hf the folder to make
+    #[arg(short, long, value_name = "PATH")]
+    pub output: PathBuf,
+
+    /// How to store the weights [default: int8; f32 with --layout hf]
+    #[arg(long, value_name = "f32|bf16|int8")]
+    pub precision: Option<Precision>,
+
+    /// How to lay them out
+    #[arg(long, value_enum, default_value_t)]
+    pub layout: Layout,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Layout {
+    /// One file with all that belongs to the model, used as it lies there
+    #[default]
+    Panels,
+    /// Hugging Face's folders: config.json, vocab.txt, model.safetensors
+    Hf,
+}
+
+impl ConvertArgs {
+    /// Where the model lies; nowhere is the model inside.
+    pub fn paths(&self) -> ModelPaths {
+        let ConvertArgs { model, detector, generator, .. } = self;
+        ModelPaths {
+            model: model.clone(),
+            detector: detector.clone(),
+            generator: generator.clone(),
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! `convert`: a model in another layout or precision, written at once or not at all.
+
+use std::error::Error;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use tempfile::Builder;
+use zhengzi_kernels::{Isa, Precision};
+use zhengzi_model::convert::{Conversion, Folder};
+use zhengzi_runtime::{Cpu, TensorFile};
+
+use crate::args::{ConvertArgs, Layout};
+use crate::{cores, interrupt};
+
+/// How a temporary file or folder that stayed behind is known.
+const PREFIX: &str = ".zhengzi-";
+
+/// Runs the command.
+pub fn run(args: &ConvertArgs) -> Result<ExitCode, Box<dyn Error>> {
+    let (layout, output) = (args.layout, args.output.as_path());
+    if args.layout == Layout::Hf && args.precision == Some(Precision::Int8) {
+        return Err("--layout hf has no int8: take f32 or bf16, or the layout panels".into());
+    }
+    let cpu = Cpu::new(Isa::best(), cores::physical())?;
+    let failed = |error: io::Error| format!("{}: {error}", output.display());
+    match layout {
+        Layout::Panels => {
+            let precision = args.precision.unwrap_or(Precision::Int8);
+            let conversion = Conversion::open(&args.paths(), precision, &cpu)?;
+            if output.is_dir() {
+                return Err(format!("{}: is a folder: name a file", output.display()).into());
+            }
+            if conversion.inputs().any(|input| is_same(input, output)) {
+                let output = output.display();
+                return Err(format!("{output}: is what is converted: name another file").into());
+            }
+            write_file(&conversion.panels(), output).map_err(failed)?;
+        }
+        Layout::Hf => {
+            if fs::symlink_metadata(output).is_ok() {
+                let output = output.display();
+                return Err(format!("{output}: is there already: name a new folder").into());
+            }
+            let conversion = Conversion::open(&args.paths(), Precision::F32, &cpu)?;
+            let precision = args.precision.unwrap_or(Precision::F32);
+            write_folders(&conversion.folders(precision), output).map_err(failed)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Whether both are one file.
+fn is_same(input: &Path, output: &Path) -> bool {
+    let real = |path: &Path| fs::canonicalize(path).ok();
+    real(input).is_some_and(|input| real(output) == Some(input))
+}
+
+/// Beside its place first, then in it.
+fn write_file(tensors: &TensorFile, path: &Path) -> io::Result<()> {
+    // What a link points to is replaced, not the link.
+    let path = fs::canonicalize(path).unwrap_or(path.to_owned());
+    let mut builder = Builder::new();
+    builder.prefix(PREFIX).suffix(".tmp");
+    readable(&mut builder, 0o666);
+    let file = builder.tempfile_in(folder_of(&path))?;
+    interrupt::unfinished(file.path());
+    let mut out = BufWriter::new(file);
+    tensors.write(&mut out)?;
+    let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.as_file().sync_all()?;
+    interrupt::finish(|| file.persist(&path).map_err(|error| error.error))?;
+    // The name is on the disk when its folder is. Not every system lets a folder be opened.
+    _ = File::open(folder_of(&path)).and_then(|folder| folder.sync_all());
+    Ok(())
+}
+
+/// One model straight into the folder, a pair into folders of their own below it.
+fn write_folders(folders: &[Folder], path: &Path) -> io::Result<()> {
+    let mut builder = Builder::new();
+    builder.prefix(PREFIX).suffix(".tmp");
+    readable(&mut builder, 0o777);
+    let whole = builder.tempdir_in(folder_of(path))?;
+    interrupt::unfinished(whole.path());
+    for folder in folders {
+        let place = match folders {
+            [_] => whole.path().to_owned(),
+            _ => whole.path().join(folder.name),
+        };
+        fs::create_dir_all(&place)?;
+        for (name, text) in &folder.texts {
+            fs::write(place.join(name), text)?;
+        }
+        let mut out = BufWriter::new(File::create(place.join("model.safetensors"))?);
+        folder.weights.write(&mut out)?;
+        out.flush()?;
+        out.get_ref().sync_all()?;
+    }
+    interrupt::finish(|| {
+        fs::rename(whole.path(), path)?;
+        _ = whole.keep();
+        Ok(())
+    })
+}
+
+/// What a new file or folder may be used for, as the umask has it, instead of by its owner alone.
+#[cfg(unix)]
+fn readable(builder: &mut Builder, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    builder.permissions(fs::Permissions::from_mode(mode));
+}
+
+#[cfg(not(unix))]
+fn readable(_: &mut Builder, _: u32) {}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}

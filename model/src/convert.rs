@@ -1,0 +1,111 @@
+//! A model in another layout or precision: `zhengzi convert`.
+//!
+//! It is loaded as if to be run, and every part that the network asks for is taken down
+//! ([`Parts`]): what is written is what will be read.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use zhengzi_kernels::Precision;
+use zhengzi_runtime::{Cpu, Parts, TensorFile};
+
+use crate::Error;
+use crate::electra::{Discriminator, Generator};
+use crate::pair::{ModelPaths, Opened, Pair};
+
+/// A model taken apart.
+pub struct Conversion {
+    halves: Vec<Half>,
+    /// The text of `vocab.txt`.
+    vocabulary: String,
+    /// A text for `tokenizer_config.json`.
+    rules: String,
+    precision: Precision,
+}
+
+struct Half {
+    name: &'static str,
+    /// The text of `config.json`.
+    config: String,
+    parts: Parts,
+    /// The files that it was read from.
+    inputs: Vec<PathBuf>,
+}
+
+/// What is in a model folder of Hugging Face's layout.
+pub struct Folder {
+    /// Which half: `discriminator` or `generator`.
+    pub name: &'static str,
+    /// Names and texts of what lies beside the weights.
+    pub texts: Vec<(&'static str, String)>,
+    /// `model.safetensors`.
+    pub weights: TensorFile,
+}
+
+impl Conversion {
+    /// Takes apart both halves, or the only one that there is. Where `paths` name no model, but a
+    /// detector or a generator, that alone.
+    pub fn open(paths: &ModelPaths, precision: Precision, cpu: &Cpu) -> Result<Conversion, Error> {
+        let mut conversion = Conversion {
+            halves: Vec::new(),
+            vocabulary: String::new(),
+            rules: String::new(),
+            precision,
+        };
+        let [detector, generator] = Pair::named(paths)?.open()?;
+        if let Some(half) = detector {
+            let parts =
+                Discriminator::take_down(&half.checkpoint, &half.config, cpu, precision)?;
+            conversion.add("discriminator", half, parts);
+        }
+        if let Some(half) = generator {
+            let parts = Generator::take_down(&half.checkpoint, &half.config, cpu, precision)?;
+            conversion.add("generator", half, parts);
+        }
+        Ok(conversion)
+    }
+
+    fn add(&mut self, name: &'static str, half: Opened, parts: Parts) {
+        let mut inputs: Vec<PathBuf> = half.checkpoint.files().map(Path::to_owned).collect();
+        if let (None, Some(folder)) = (half.checkpoint.panels(), half.checkpoint.path().parent()) {
+            inputs.extend(["config.json", "vocab.txt"].map(|name| folder.join(name)));
+        }
+        // The tokenizer has made sure that it is UTF-8.
+        self.vocabulary = String::from_utf8_lossy(half.source.vocabulary()).into_owned();
+        self.rules = half.source.rules();
+        self.halves.push(Half { name, config: half.json, parts, inputs });
+    }
+
+    /// The files that it was read from.
+    pub fn inputs(&self) -> impl Iterator<Item = &Path> {
+        self.halves.iter().flat_map(|half| half.inputs.iter().map(PathBuf::as_path))
+    }
+
+    /// All of it in one file, in panels.
+    pub fn panels(&self) -> TensorFile {
+        let mut metadata = BTreeMap::from([
+            ("vocab".to_owned(), self.vocabulary.clone()),
+            ("tokenizer_config".to_owned(), self.rules.clone()),
+        ]);
+        for half in &self.halves {
+            metadata.insert(format!("{}.config", half.name), half.config.clone());
+        }
+        let halves: Vec<_> = self.halves.iter().map(|half| (half.name, &half.parts)).collect();
+        TensorFile::panels(&halves, self.precision, metadata)
+    }
+
+    /// A folder for each half, as Hugging Face lays them out, weights in f32 or bf16. Best of a model
+    /// that was taken apart in f32.
+    pub fn folders(&self, precision: Precision) -> Vec<Folder> {
+        let folder = |half: &Half| Folder {
+            name: half.name,
+            texts: vec![
+                ("config.json", half.config.clone()),
+                ("vocab.txt", self.vocabulary.clone()),
+                ("tokenizer_config.json", self.rules.clone()),
+            ],
+            weights: TensorFile::rows(&half.parts, precision),
+        };
+        self.halves.iter().map(folder).collect()
+    }
+}
