@@ -5,6 +5,7 @@
 //! Rust, here and in the modules.
 
 mod bench;
+mod convert;
 mod evaluate;
 mod formats;
 mod hub;

@@ -116,10 +116,7 @@ impl Summary {
             isa,
             isas: available_isas(),
             threads: cpu.threads(),
-            kernels: Kernels {
-                gemm: engine(checkpoint, cpu),
-                others: cpu.isa().vectors().name(),
-            },
+            kernels: Kernels { gemm: engine(checkpoint, cpu), others: cpu.isa().vectors().name() },
             tensors,
         }
     }

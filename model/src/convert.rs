@@ -54,8 +54,7 @@ impl Conversion {
         };
         let [detector, generator] = Pair::named(paths)?.open()?;
         if let Some(half) = detector {
-            let parts =
-                Discriminator::take_down(&half.checkpoint, &half.config, cpu, precision)?;
+            let parts = Discriminator::take_down(&half.checkpoint, &half.config, cpu, precision)?;
             conversion.add("discriminator", half, parts);
         }
         if let Some(half) = generator {

@@ -30,6 +30,23 @@ pub struct ModelPaths {
     pub generator: Option<PathBuf>,
 }
 
+impl ModelPaths {
+    /// The discriminator alone, for whoever has ids and no text: no vocabulary is read. `None` where
+    /// only a generator was named.
+    pub fn discriminator(&self, cpu: &Cpu) -> Result<Option<Discriminator>, Error> {
+        let [detector, _] = Pair::named(self)?.halves()?;
+        let network = detector.map(|half| half.network("discriminator")).transpose()?;
+        network.map(|(file, config)| Discriminator::load(file, &config, cpu)).transpose()
+    }
+
+    /// The generator alone, in the same way.
+    pub fn generator(&self, cpu: &Cpu) -> Result<Option<Generator>, Error> {
+        let [_, generator] = Pair::named(self)?.halves()?;
+        let network = generator.map(|half| half.network("generator")).transpose()?;
+        network.map(|(file, config)| Generator::load(file, &config, cpu)).transpose()
+    }
+}
+
 /// The two halves, found but not yet loaded.
 pub(crate) struct Pair {
     detector: Result<Half, Error>,
@@ -128,11 +145,7 @@ impl Pair {
 
     /// The halves that there are, discriminator first, opened.
     pub(crate) fn open(self) -> Result<[Option<Opened>; 2], Error> {
-        let [detector, generator] = match (self.detector, self.generator) {
-            (Ok(detector), Err(_)) if self.is_single => [Some(detector), None],
-            (Err(_), Ok(generator)) if self.is_single => [None, Some(generator)],
-            (detector, generator) => [Some(detector?), Some(generator?)],
-        };
+        let [detector, generator] = self.halves()?;
         let detector = detector.map(|half| half.open("discriminator", None)).transpose()?;
         let generator =
             generator.map(|half| half.open("generator", detector.as_ref())).transpose()?;
@@ -140,6 +153,15 @@ impl Pair {
             check_same_vocabulary(detector, generator)?;
         }
         Ok([detector, generator])
+    }
+
+    /// Those that there are. That one is missing is no mistake where the model is a single one.
+    fn halves(self) -> Result<[Option<Half>; 2], Error> {
+        Ok(match (self.detector, self.generator) {
+            (Ok(detector), Err(_)) if self.is_single => [Some(detector), None],
+            (Err(_), Ok(generator)) if self.is_single => [None, Some(generator)],
+            (detector, generator) => [Some(detector?), Some(generator?)],
+        })
     }
 
     /// Both halves in the folder `path`, or the single model that it is.
@@ -166,8 +188,7 @@ impl Pair {
         if repo.is_single() {
             return Pair::single(&repo.folder(&BESIDE)?, Some(repo));
         }
-        let [detector, generator] =
-            repo.halves(&BESIDE).map(|folder| folder.map(Half::At));
+        let [detector, generator] = repo.halves(&BESIDE).map(|folder| folder.map(Half::At));
         Ok(Pair { detector, generator, is_single: false })
     }
 
@@ -227,33 +248,39 @@ fn folder_named(path: &Path, word: &str) -> Result<Half, Error> {
 }
 
 impl Half {
-    /// `which` is what a panel file calls the half. A tokenizer that `twin` has is not made again.
-    fn open(&self, which: &str, twin: Option<&Opened>) -> Result<Opened, Error> {
-        let checkpoint = match self {
+    fn checkpoint(&self) -> Result<Arc<Checkpoint>, Error> {
+        Ok(match self {
             Half::At(path) => Arc::new(Checkpoint::open(path)?),
             Half::Open(checkpoint) => Arc::clone(checkpoint),
-        };
-        let path = checkpoint.path();
-        let folder = path.parent().unwrap_or(Path::new(""));
-        let (json, source, config, vocab) = match checkpoint.panels() {
+        })
+    }
+
+    /// `which` is what a panel file calls the half. No vocabulary is read.
+    fn network(&self, which: &str) -> Result<(Arc<Checkpoint>, Config), Error> {
+        let checkpoint = self.checkpoint()?;
+        let (json, path) = config_of(&checkpoint, which)?;
+        let config = Config::parse(json.as_bytes(), &path)?;
+        Ok((checkpoint, config))
+    }
+
+    /// A tokenizer that `twin` has is not made again.
+    fn open(&self, which: &str, twin: Option<&Opened>) -> Result<Opened, Error> {
+        let checkpoint = self.checkpoint()?;
+        let (json, path) = config_of(&checkpoint, which)?;
+        let (source, vocab) = match checkpoint.panels() {
             Some(_) => {
                 let text = |key: &str| said(&checkpoint, key, which);
-                let json = text(&format!("{which}.config"))?.to_owned();
                 let file = path.display().to_string();
                 let source =
                     tokenizer::Source::new(text("vocab")?, text("tokenizer_config")?, &file)?;
-                (json, source, path.to_owned(), path.to_owned())
+                (source, path.clone())
             }
             None => {
-                let path = folder.join("config.json");
-                let json = fs::read_to_string(&path).map_err(|error| {
-                    let hint = "a model folder holds config.json, vocab.txt and the weights";
-                    Error::new(&path, format!("cannot read the config: {error}"), hint)
-                })?;
-                (json, tokenizer::Source::open(folder)?, path, folder.join("vocab.txt"))
+                let folder = path.parent().unwrap_or(Path::new(""));
+                (tokenizer::Source::open(folder)?, folder.join("vocab.txt"))
             }
         };
-        let config = Config::parse(json.as_bytes(), &config)?;
+        let config = Config::parse(json.as_bytes(), &path)?;
         let tokenizer = match twin.filter(|twin| twin.source == source) {
             Some(twin) => Arc::clone(&twin.tokenizer),
             None => Arc::new(source.tokenizer()?),
@@ -268,6 +295,22 @@ impl Half {
             return Err(Error::new(&vocab, what, hint));
         }
         Ok(Opened { checkpoint, config, json, source, tokenizer })
+    }
+}
+
+/// The text of a half's config, and where it stands: in a panel file, or beside the weights.
+fn config_of(checkpoint: &Checkpoint, which: &str) -> Result<(String, PathBuf), Error> {
+    if checkpoint.panels().is_some() {
+        let json = said(checkpoint, &format!("{which}.config"), which)?;
+        return Ok((json.to_owned(), checkpoint.path().to_owned()));
+    }
+    let path = checkpoint.path().parent().unwrap_or(Path::new("")).join("config.json");
+    match fs::read_to_string(&path) {
+        Ok(json) => Ok((json, path)),
+        Err(error) => {
+            let hint = "a model folder holds config.json, vocab.txt and the weights";
+            Err(Error::new(&path, format!("cannot read the config: {error}"), hint))
+        }
     }
 }
 

@@ -45,13 +45,12 @@ impl Cache {
 
     /// A half of the model inside under another name, `main` being this commit.
     fn add_half(&self, id: &str, half: &str, commit: &str) {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../model/data/tiny-zh");
-        for (from, to) in [
-            (format!("{half}.json"), "config.json"),
-            (format!("{half}.safetensors"), "model.safetensors"),
-            ("vocab.txt".to_owned(), "vocab.txt"),
-        ] {
-            self.add_file(id, commit, to, &fs::read(source.join(from)).unwrap());
+        let temporary = tempfile::tempdir().unwrap();
+        let model = temporary.path().join("model");
+        let output = run(zhengzi().args(["convert", "--layout", "hf", "-o"]).arg(&model), b"");
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        for name in ["config.json", "model.safetensors", "vocab.txt"] {
+            self.add_file(id, commit, name, &fs::read(model.join(half).join(name)).unwrap());
         }
         self.add_ref(id, "main", commit);
     }

@@ -4,35 +4,31 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use half::f16;
+use half::bf16;
 use tempfile::TempDir;
 
 use super::{run, zhengzi};
 
 const HALVES: [&str; 2] = ["discriminator", "generator"];
 
-/// The model that is compiled in, laid out as `--model` wants it.
-fn model() -> TempDir {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../model/data/tiny-zh");
+/// The model that is compiled in, laid out as Hugging Face does.
+fn model(precision: &str) -> TempDir {
     let model = tempfile::tempdir().unwrap();
+    let whole = model.path().join("whole");
+    let arguments = ["convert", "--layout", "hf", "--precision", precision, "-o"];
+    let output = run(zhengzi().args(arguments).arg(&whole), b"");
+    assert_eq!((output.status.code(), &output.stderr[..]), (Some(0), &b""[..]));
     for half in HALVES {
-        let folder = model.path().join(half);
-        fs::create_dir(&folder).unwrap();
-        for (from, to) in [
-            (format!("{half}.json"), "config.json"),
-            (format!("{half}.safetensors"), "model.safetensors"),
-            ("vocab.txt".to_owned(), "vocab.txt"),
-        ] {
-            fs::copy(source.join(from), folder.join(to)).unwrap();
-        }
+        fs::rename(whole.join(half), model.path().join(half)).unwrap();
     }
+    fs::remove_dir(whole).unwrap();
     model
 }
 
 /// Runs `correct` with a model of which one file was damaged.
 #[track_caller]
 fn refused(file: &str, damage: impl FnOnce(PathBuf), parts: &[&str]) {
-    let model = model();
+    let model = model("bf16");
     damage(model.path().join(file));
     let arguments = ["correct", "-t", "我们因该早点出发", "--model"];
     let output = run(zhengzi().args(arguments).arg(model.path()), b"");
@@ -47,7 +43,7 @@ fn refused(file: &str, damage: impl FnOnce(PathBuf), parts: &[&str]) {
 }
 
 /// Replaces the last number of a tensor.
-fn overwrite_end_of(path: PathBuf, tensor: &str, with: f16) {
+fn overwrite_end_of(path: PathBuf, tensor: &str, with: bf16) {
     let mut bytes = fs::read(&path).unwrap();
     let (_, metadata) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
     let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
@@ -64,9 +60,10 @@ fn replace(path: PathBuf, from: &str, to: &str) {
 
 #[test]
 fn a_folder_answers_as_the_model_inside() {
-    let model = model();
+    let model = model("f32");
     let correct = |option: &[&str]| {
-        let arguments = ["correct", "--format", "json", "-t", "我们因该早点出发"];
+        let arguments =
+            ["correct", "--precision", "f32", "--format", "json", "-t", "我们因该早点出发"];
         let output = run(zhengzi().args(arguments).args(option), b"");
         assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
@@ -84,7 +81,7 @@ fn a_folder_answers_as_the_model_inside() {
 
 #[test]
 fn inspect_of_a_folder_with_two_models_names_both() {
-    let model = model();
+    let model = model("f32");
     let output = run(zhengzi().arg("inspect").arg(model.path()), b"");
     let expected = format!(
         "zhengzi: {}: the folder holds no model: models lie below it, in discriminator/ and \
@@ -100,13 +97,13 @@ fn inspect_of_a_folder_with_two_models_names_both() {
 fn a_weight_that_is_no_number_is_refused_with_its_tensor() {
     // The last matrix of all, so that nothing was skipped.
     let last = "electra.encoder.layer.3.output.dense.weight";
-    for not_finite in [f16::NAN, f16::INFINITY, f16::NEG_INFINITY] {
+    for not_finite in [bf16::NAN, bf16::INFINITY, bf16::NEG_INFINITY] {
         let damage = |path| overwrite_end_of(path, last, not_finite);
         let parts = [last, "not a finite", "get another copy"];
         refused("discriminator/model.safetensors", damage, &parts);
     }
     for tensor in ["generator_lm_head.bias", "electra.embeddings.word_embeddings.weight"] {
-        let damage = |path| overwrite_end_of(path, tensor, f16::NAN);
+        let damage = |path| overwrite_end_of(path, tensor, bf16::NAN);
         refused("generator/model.safetensors", damage, &[tensor, "not a finite"]);
     }
 }

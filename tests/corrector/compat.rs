@@ -1,12 +1,13 @@
 //! `--policy compat` against an independent replay of pycorrector's algorithm, correction for
-//! correction (`golden/compat/replay.py`, with the same embedded model and table).
+//! correction (`golden/compat/replay.py`, with the same embedded model and table). The replay
+//! computes with many digits, so f32 is asked for here.
 
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
-use zhengzi_kernels::Isa;
+use zhengzi_kernels::{Isa, Precision};
 use zhengzi_model::ModelPaths;
 use zhengzi_model::corrector::{Correction, Corrector, Passage, Policy, Settings};
 use zhengzi_runtime::Cpu;
@@ -73,7 +74,8 @@ fn changes(sentence: &Value) -> Vec<Change> {
 
 fn corrector(paths: &ModelPaths) -> Corrector {
     let settings = Settings { policy: Policy::Compat, ..Settings::default() };
-    Corrector::open(paths, settings, &Cpu::new(Isa::best(), 2).unwrap()).unwrap()
+    let cpu = Cpu::new(Isa::best(), 2).unwrap().with_precision(Some(Precision::F32));
+    Corrector::open(paths, settings, &cpu).unwrap()
 }
 
 fn change(text: &str, found: &Correction) -> Change {

@@ -6,13 +6,12 @@ use clap::ValueEnum;
 use zhengzi_kernels::Precision;
 use zhengzi_model::ModelPaths;
 
-
 pub const EXAMPLES: &str = "\
 Examples:
-  zhengzi convert models/small -o small.safetensors       a pair in one file, in int8
-  zhengzi correct --model small.safetensors draft.txt     the file in use
-  zhengzi convert small.bin -o s.safetensors --precision f32
-  zhengzi convert --layout hf -o folder                   the model inside, for transformers";
+  zhengzi convert models/small -o small.safetensors        a pair in one file, in int8
+  zhengzi correct --model small.safetensors draft.txt      the file in use
+  zhengzi convert small -o s.safetensors --precision f32   four bytes a weight, nothing rounded
+  zhengzi convert --layout hf -o folder                    the model inside, for transformers";
 
 #[derive(clap::Args)]
 pub struct ConvertArgs {

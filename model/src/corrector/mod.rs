@@ -170,6 +170,8 @@ pub struct Corrector {
 impl Corrector {
     /// Loads a discriminator and a generator that share one vocabulary.
     pub fn open(paths: &ModelPaths, settings: Settings, cpu: &Cpu) -> Result<Corrector, Error> {
+        // To read the table takes about as long as to open a small model: side by side.
+        _ = std::thread::Builder::new().spawn(Similarity::builtin);
         let (tokenizer, discriminator, generator) = Pair::resolve(paths)?.load(cpu)?;
         let detector = Detector::new(tokenizer, discriminator, settings);
         Ok(Corrector { detector, generator, candidates: Candidates::default() })

@@ -11,7 +11,8 @@ from pycorrector, as they do in `--policy compat`:
 * the candidates are those of our own table, `model/data/similarity.bin`;
 * a block of more than 510 tokens is cut into pieces of 510, where pycorrector failed.
 
-The model is the embedded one, `model/data/tiny-zh`. Of the sentences, 100 are our own (`sentences.py`) and stand
+The model is the embedded one, `model/data/tiny-zh`, its int8 weights taken for the numbers that they
+stand for, as with `--precision f32`. Of the sentences, 100 are our own (`sentences.py`) and stand
 in the result with their text; 400 are drawn from the sets of `../shared/eval`, which may not be
 copied: of these only file, line and corrections are stored. A sentence where an f32 runtime
 might rightly decide otherwise (two numbers within 1e-4 that a decision compares) is passed over and
@@ -24,7 +25,7 @@ import re
 import struct
 
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
 from tokenizers import BertWordPieceTokenizer
 from transformers import ElectraConfig, ElectraForMaskedLM, ElectraForPreTraining
 
@@ -32,7 +33,7 @@ from sentences import all_sentences
 
 HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parents[2]
-MODEL = ROOT / "model/data/tiny-zh"
+MODEL = ROOT / "model/data/tiny-zh/tiny-zh-int8.safetensors"
 SETS = ROOT.parent / "shared/eval"
 TIE = 1e-4
 WINDOW = 510
@@ -118,21 +119,67 @@ def leb128(data: bytes):
             number = shift = 0
 
 
+class PanelFile:
+    """An int8 panel file; its format stands in runtime/src/panels.rs."""
+
+    def __init__(self, path: pathlib.Path):
+        self.file = safe_open(path, "pt")
+        self.metadata = self.file.metadata()
+        assert self.metadata["zhengzi.format"] == "1" and self.metadata["zhengzi.precision"] == "int8"
+        self.names = set(self.file.keys())
+
+    def find(self, half: str, name: str):
+        return next(full for part in (half, "shared") if (full := f"{part}.{name}") in self.names)
+
+    def rows(self, half: str, layer: str, outputs: int, inputs: int):
+        """Panel p holds columns 16p to 16p + 15 side by side, each word four steps of one of them."""
+        name = self.find(half, layer + ".weight")
+        panels, groups, lanes, step = self.file.get_tensor(name).shape
+        steps = self.file.get_tensor(name).permute(0, 2, 1, 3).reshape(panels * lanes, groups * step)
+        scale = self.file.get_tensor(self.find(half, layer + ".scale"))
+        # As f32 would have it: one rounding.
+        return (steps.float() * scale[:, None])[:outputs, :inputs]
+
+    def tensor(self, half: str, name: str, shape):
+        """The tensor `name` of Hugging Face's network."""
+        if match := re.fullmatch(r"(.*attention\.self)\.(query|key|value)\.(weight|bias)", name):
+            layer, part, what = match[1] + ".query_key_value", match[2], match[3]
+            n = shape[0]
+            at = ["query", "key", "value"].index(part) * n
+            if what == "bias":
+                return self.file.get_tensor(self.find(half, layer + ".bias"))[at : at + n]
+            return self.rows(half, layer, 3 * n, shape[1])[at : at + n]
+        full = self.find(half, name)
+        if self.file.get_slice(full).get_dtype() == "I8":
+            return self.rows(half, name.removesuffix(".weight"), *shape)
+        return self.file.get_tensor(full)
+
+
 class Replay:
     def __init__(self):
-        self.tokenizer = BertWordPieceTokenizer(str(MODEL / "vocab.txt"), lowercase=True)
+        file = PanelFile(MODEL)
+        vocabulary = {token: i for i, token in enumerate(file.metadata["vocab"].splitlines())}
+        self.tokenizer = BertWordPieceTokenizer(vocabulary, lowercase=True)
         special = ["[CLS]", "[SEP]", "[MASK]", "[UNK]"]
         self.cls, self.sep, self.mask, self.unk = map(self.tokenizer.token_to_id, special)
-        self.discriminator = self.load(ElectraForPreTraining, "discriminator")
-        self.generator = self.load(ElectraForMaskedLM, "generator")
+        self.discriminator = self.load(file, ElectraForPreTraining, "discriminator")
+        self.generator = self.load(file, ElectraForMaskedLM, "generator")
         self.similarity = Similarity((ROOT / "model/data/similarity.bin").read_bytes())
         self.flagged = self.kept = 0
 
     @staticmethod
-    def load(network, half: str):
-        model = network(ElectraConfig.from_json_file(MODEL / f"{half}.json")).double().eval()
-        missing, unexpected = model.load_state_dict(load_file(MODEL / f"{half}.safetensors"), strict=False)
+    def load(file: PanelFile, network, half: str):
+        config = ElectraConfig.from_dict(json.loads(file.metadata[f"{half}.config"]))
+        model = network(config).double().eval()
+        # The generator's output matrix is tied to its word embeddings.
+        names = {name: value.shape for name, value in model.state_dict().items()}
+        names.pop("generator_lm_head.weight", None)
+        names.pop("electra.embeddings.position_ids", None)
+        names.pop("electra.embeddings.token_type_ids", None)
+        state = {name: file.tensor(half, name, shape) for name, shape in names.items()}
+        missing, unexpected = model.load_state_dict(state, strict=False)
         assert not unexpected and set(missing) <= {"generator_lm_head.weight"}, (missing, unexpected)
+        model.tie_weights()
         return model
 
     def correct(self, text: str):
