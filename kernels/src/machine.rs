@@ -15,23 +15,12 @@ use std::arch::aarch64::*;
 use std::arch::x86_64::*;
 use std::hint::black_box;
 
-use crate::{Isa, Level};
+use crate::{Isa, Level, Precision};
 #[cfg(target_arch = "x86_64")]
 use crate::{Vectors, lanes};
 
 /// Sums open at a time.
 const OPEN: usize = 12;
-
-/// What is multiplied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Factors {
-    /// f32, summed in f32.
-    F32,
-    /// bf16, summed in f32.
-    Bf16,
-    /// int8, summed in i32.
-    Int8,
-}
 
 /// Instructions that multiply and add: what a matrix product of one precision runs on.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +29,7 @@ pub struct Engine(&'static Form);
 #[derive(Debug)]
 struct Form {
     name: &'static str,
-    factors: Factors,
+    factors: Precision,
     /// The level that brought them.
     level: Level,
     /// So many rounds; the lanes, or products in a round of one sum.
@@ -49,49 +38,54 @@ struct Form {
 
 /// Every engine, those of one kind of registers by their level.
 const FORMS: &[Form] = &[
-    Form { name: "f32", factors: Factors::F32, level: Level::Scalar, run: multiply_add_scalar },
+    Form { name: "f32", factors: Precision::F32, level: Level::Scalar, run: multiply_add_scalar },
     Form {
         name: "int8",
-        factors: Factors::Int8,
+        factors: Precision::Int8,
         level: Level::Scalar,
         run: multiply_add_int8_scalar,
     },
     #[cfg(target_arch = "aarch64")]
-    Form { name: "f32 fmla", factors: Factors::F32, level: Level::Neon, run: multiply_add_neon },
+    Form { name: "f32 fmla", factors: Precision::F32, level: Level::Neon, run: multiply_add_neon },
     #[cfg(target_arch = "x86_64")]
-    Form { name: "f32 vfmadd", factors: Factors::F32, level: Level::Avx2, run: multiply_add_avx2 },
+    Form {
+        name: "f32 vfmadd",
+        factors: Precision::F32,
+        level: Level::Avx2,
+        run: multiply_add_avx2,
+    },
     #[cfg(target_arch = "x86_64")]
     Form {
         name: "int8 vpmaddubsw",
-        factors: Factors::Int8,
+        factors: Precision::Int8,
         level: Level::Avx2,
         run: multiply_add_int8_avx2,
     },
     #[cfg(target_arch = "x86_64")]
     Form {
         name: "int8 vpdpbusd",
-        factors: Factors::Int8,
+        factors: Precision::Int8,
         level: Level::AvxVnni,
         run: multiply_add_int8_avx_vnni,
     },
     #[cfg(target_arch = "x86_64")]
     Form {
         name: "f32 vfmadd",
-        factors: Factors::F32,
+        factors: Precision::F32,
         level: Level::Avx512,
         run: multiply_add_avx512,
     },
     #[cfg(target_arch = "x86_64")]
     Form {
         name: "int8 vpmaddubsw",
-        factors: Factors::Int8,
+        factors: Precision::Int8,
         level: Level::Avx512,
         run: multiply_add_int8_avx512,
     },
     #[cfg(target_arch = "x86_64")]
     Form {
         name: "int8 vpdpbusd",
-        factors: Factors::Int8,
+        factors: Precision::Int8,
         level: Level::Avx512Vnni,
         run: multiply_add_int8_avx512_vnni,
     },
@@ -100,14 +94,14 @@ const FORMS: &[Form] = &[
 impl Engine {
     /// The fastest on this level, or `None` where this file knows none. Without instructions of
     /// their own, bf16 are widened, and multiplied as f32.
-    pub fn of(isa: Isa, factors: Factors) -> Option<Engine> {
+    pub fn of(isa: Isa, factors: Precision) -> Option<Engine> {
         let reaches =
             |form: &Form| form.level.vectors() == isa.vectors() && form.level <= isa.level();
         let find = |factors| {
             FORMS.iter().rev().find(|form| form.factors == factors && reaches(form)).map(Engine)
         };
         match factors {
-            Factors::Bf16 => find(Factors::Bf16).or_else(|| find(Factors::F32)),
+            Precision::Bf16 => find(Precision::Bf16).or_else(|| find(Precision::F32)),
             _ => find(factors),
         }
     }
@@ -140,7 +134,7 @@ impl Engine {
 /// Does `rounds` times 12 multiply-adds of a register of f32 of this level; returns how many flops
 /// that is.
 pub fn multiply_add(isa: Isa, rounds: usize) -> usize {
-    Engine::of(isa, Factors::F32).expect("every level multiplies f32").multiply_add(rounds)
+    Engine::of(isa, Precision::F32).expect("every level multiplies f32").multiply_add(rounds)
 }
 
 /// Reads all of `block` once, with the widest loads of the level, in order.
@@ -336,10 +330,10 @@ mod tests {
     #[test]
     fn a_level_never_takes_an_engine_that_it_does_not_have() {
         for isa in Isa::available() {
-            let f32 = Engine::of(isa, Factors::F32).unwrap();
+            let f32 = Engine::of(isa, Precision::F32).unwrap();
             assert_eq!(f32.level().vectors(), isa.vectors());
-            assert_eq!(Engine::of(isa, Factors::Bf16).unwrap().name(), f32.name());
-            if let Some(int8) = Engine::of(isa, Factors::Int8) {
+            assert_eq!(Engine::of(isa, Precision::Bf16).unwrap().name(), f32.name());
+            if let Some(int8) = Engine::of(isa, Precision::Int8) {
                 assert!(int8.level() <= isa.level() && int8.level().vectors() == isa.vectors());
             }
         }

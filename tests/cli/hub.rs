@@ -2,7 +2,7 @@
 //! out: found wherever that library looks, and never outside; what lacks is told in one line.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use tempfile::TempDir;
 

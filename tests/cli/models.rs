@@ -2,7 +2,7 @@
 //! line that names the file and the remedy, with status 2 and nothing on standard output.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use half::bf16;
 use tempfile::TempDir;

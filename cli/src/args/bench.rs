@@ -2,8 +2,8 @@
 
 use clap::ValueEnum;
 use zhengzi_kernels::Level;
-use zhengzi_kernels::machine::Factors;
 
+use super::model::{Asked, precision};
 use super::{ModelArgs, count};
 
 pub const EXAMPLES: &str = "\
@@ -26,10 +26,10 @@ pub struct BenchArgs {
     #[arg(default_value = "1")]
     pub batch: Vec<usize>,
 
-    /// In what the products of matrices are computed
-    #[arg(long, value_enum, value_name = "NAME,…", value_delimiter = ',')]
+    /// In what the products of matrices are computed: auto, f32, bf16 or int8
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = precision)]
     #[arg(default_value = "auto")]
-    pub precision: Vec<Precision>,
+    pub precision: Vec<Asked>,
 
     /// Threads to compute with [default: physical cores]
     #[arg(long, value_name = "N,…", env = "ZHENGZI_THREADS", hide_env_values = true)]
@@ -59,31 +59,6 @@ pub struct BenchArgs {
 
     #[command(flatten)]
     pub model: ModelArgs,
-}
-
-/// What `--precision` lists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Precision {
-    /// The fastest that the model's file and this processor allow
-    Auto,
-    F32,
-    Bf16,
-    Int8,
-}
-
-impl Precision {
-    /// What the network's matrix products then multiply: its name in a row, and the engine's.
-    pub fn factors(self) -> Result<(&'static str, Factors), String> {
-        match self {
-            Precision::Auto | Precision::F32 => Ok(("f32", Factors::F32)),
-            Precision::Bf16 => Err(absent("bf16")),
-            Precision::Int8 => Err(absent("int8")),
-        }
-    }
-}
-
-fn absent(name: &str) -> String {
-    format!("--precision {name}: this version computes in f32 alone: give f32 or auto")
 }
 
 /// How rows are written.

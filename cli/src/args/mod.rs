@@ -23,7 +23,7 @@ pub use convert::{ConvertArgs, Layout};
 pub use decision::DecisionArgs;
 use evaluate::EXAMPLES as EVALUATE_EXAMPLES;
 pub use evaluate::EvaluateArgs;
-pub use model::{CpuArgs, ModelArgs, available_isas, proven};
+pub use model::{Asked, CpuArgs, ModelArgs, available_isas, proven};
 pub use text::{CorrectArgs, DetectArgs, Format, Input, TextArgs, able_terminal};
 
 const USAGE: &str = "\

@@ -48,7 +48,7 @@ pub struct CpuArgs {
 
 /// A precision, or none in particular.
 #[derive(Clone, Copy, Debug)]
-struct Asked(Option<Precision>);
+pub struct Asked(pub Option<Precision>);
 
 impl ModelArgs {
     /// Where the models lie; nowhere is the model inside.
@@ -71,7 +71,7 @@ impl CpuArgs {
     }
 }
 
-fn precision(typed: &str) -> Result<Asked, String> {
+pub(super) fn precision(typed: &str) -> Result<Asked, String> {
     match typed {
         "auto" => Ok(Asked(None)),
         _ => match typed.parse() {

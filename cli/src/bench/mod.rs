@@ -10,12 +10,13 @@ use std::io;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use zhengzi_kernels::machine::{Engine, Factors};
+use zhengzi_kernels::Precision;
+use zhengzi_kernels::machine::Engine;
 use zhengzi_model::electra::{Batch, Config, Discriminator, Generator, Profile, Step};
 use zhengzi_model::{Error as ModelError, ModelPaths};
 use zhengzi_runtime::{Arenas, Checkpoint, Cpu};
 
-use crate::args::{BenchArgs, proven};
+use crate::args::{Asked, BenchArgs, proven};
 use crate::cores;
 use table::{Cell, Table};
 
@@ -52,14 +53,14 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode, Box<dyn Error>> {
         return machine::run(args);
     }
     let isa = proven(args.isa)?;
-    let passes = Pass::all(args)?;
+    let passes = Pass::all(args);
     let paths = args.model.paths();
     let keys = if args.profile { PROFILE_KEYS } else { KEYS };
     let mut table = Table::new(io::stdout().lock(), args.output, keys);
     for open in [Network::discriminator, Network::generator] {
         for pass in &passes {
             forget_peak_memory();
-            let cpu = Cpu::new(isa, pass.threads)?;
+            let cpu = Cpu::new(isa, pass.threads)?.with_precision(pass.precision);
             // Opened for each row, so that the row's memory is its own.
             let Some(network) = open(&paths, &cpu)? else { break };
             network.check(&args.length)?;
@@ -82,8 +83,7 @@ fn threads(args: &BenchArgs) -> Vec<usize> {
 
 /// What a row tells of.
 struct Pass {
-    precision: &'static str,
-    factors: Factors,
+    precision: Option<Precision>,
     threads: usize,
     batch: usize,
     length: usize,
@@ -91,18 +91,17 @@ struct Pass {
 
 impl Pass {
     /// Every combination of what is listed.
-    fn all(args: &BenchArgs) -> Result<Vec<Pass>, String> {
+    fn all(args: &BenchArgs) -> Vec<Pass> {
         let mut all = Vec::new();
-        for precision in &args.precision {
-            let (precision, factors) = precision.factors()?;
+        for &Asked(precision) in &args.precision {
             for &threads in &threads(args) {
                 for &batch in &args.batch {
-                    let pass = |&length| Pass { precision, factors, threads, batch, length };
+                    let pass = |&length| Pass { precision, threads, batch, length };
                     all.extend(args.length.iter().map(pass));
                 }
             }
         }
-        Ok(all)
+        all
     }
 
     /// The cells of [`KEYS`].
@@ -114,7 +113,7 @@ impl Pass {
         times.sort();
         let [median, least] = [times[times.len() / 2], times[0]].map(|time| time.as_secs_f64());
         let rate = network.flops(&input) / least;
-        let share = Engine::of(cpu.isa(), self.factors)
+        let share = Engine::of(cpu.isa(), network.precision())
             .map(|engine| rate / machine::peak(engine, cpu.threads()));
         let mut cells = self.cells(network, cpu);
         cells.extend([
@@ -163,7 +162,7 @@ impl Pass {
     fn cells(&self, network: &Network, cpu: &Cpu) -> Vec<Cell> {
         vec![
             Cell::Text(network.checkpoint().path().to_string_lossy().into_owned()),
-            Cell::Text(self.precision.to_owned()),
+            Cell::Text(network.precision().name().to_owned()),
             Cell::Text(cpu.isa().level().name().to_owned()),
             Cell::Count(cpu.threads()),
             Cell::Count(self.batch),
@@ -240,6 +239,14 @@ impl Network {
         match self {
             Network::Discriminator(network) => network.config(),
             Network::Generator(network) => network.config(),
+        }
+    }
+
+    /// What its products are computed in, whatever was asked for.
+    fn precision(&self) -> Precision {
+        match self {
+            Network::Discriminator(network) => network.precision(),
+            Network::Generator(network) => network.precision(),
         }
     }
 
