@@ -1,4 +1,4 @@
-//! int8 with plain NEON: tiles of up to 5 × 16, one panel wide, for a CPU without dot products of
+//! int8 with plain NEON: tiles of up to 4 × 16, one panel wide, for a CPU without dot products of
 //! bytes (Cortex-A53, A72).
 //!
 //! `smull` makes eight products of 16 bits, `smlal` adds eight more to them, `sadalp` adds neighbours
@@ -11,8 +11,8 @@
 //! (a₀b₀ + a₂b₂) + (a₁b₁ + a₃b₃)          a₀b₀ + a₂b₂  ≤  2 · 127²  =  32,258  <  2¹⁵
 //! ```
 //!
-//! Registers, of 32: 5 · 4 sums, 4 for a group of the panel, 2 for the pairs of a word of a, up to 4
-//! for products on their way. 12 instructions for 64 multiply-adds, where f32 takes 16. Nothing was
+//! Registers, of 32: 4 · 4 sums, 4 for a group of the panel, 2 for the pairs of a word of a, the
+//! others for products on their way. 12 instructions for 64 multiply-adds, where f32 takes 16. Nothing was
 //! timed on Arm.
 
 use std::arch::aarch64::*;
@@ -26,16 +26,13 @@ pub(super) const LANES: usize = 4;
 /// Registers that a panel's row of sums fills, or a group of a panel.
 pub(super) const QUARTERS: usize = WIDTH / LANES;
 
-/// 2 × 32, 5 × 16.
+/// 2 × 32, 4 × 16.
 pub(super) const KERNEL: Microkernel = Microkernel {
     name: "int8 neon",
     left: Left::Int8 { offset: 0 },
     widths: &[
         Width { panels: 2, heights: &[tile::<1, 2>, tile::<2, 2>] },
-        Width {
-            panels: 1,
-            heights: &[tile::<1, 1>, tile::<2, 1>, tile::<3, 1>, tile::<4, 1>, tile::<5, 1>],
-        },
+        Width { panels: 1, heights: &[tile::<1, 1>, tile::<2, 1>, tile::<3, 1>, tile::<4, 1>] },
     ],
 };
 
@@ -46,6 +43,20 @@ pub(super) const KERNEL: Microkernel = Microkernel {
 /// `t` describes ROWS rows and PANELS panels as [`Tile`] says.
 #[target_feature(enable = "neon")]
 unsafe fn tile<const ROWS: usize, const PANELS: usize>(t: &Tile) {
+    // SAFETY: the caller's word.
+    unsafe { store(t, &sums::<ROWS, PANELS>(t)) };
+}
+
+/// Σ a b of each row and column, exact: apart, so that they stay in registers (`int8_avx512_vnni.rs`).
+///
+/// # Safety
+///
+/// As for [`tile`].
+#[inline(never)]
+#[target_feature(enable = "neon")]
+unsafe fn sums<const ROWS: usize, const PANELS: usize>(
+    t: &Tile,
+) -> [[[int32x4_t; QUARTERS]; PANELS]; ROWS] {
     let mut sums = [[[vdupq_n_s32(0); QUARTERS]; PANELS]; ROWS];
     // SAFETY: every pointer below stays in the rows and panels that the caller answers for: rows
     // i < ROWS, panels p < PANELS, groups l < k, a group of a panel being four registers.
@@ -72,8 +83,8 @@ unsafe fn tile<const ROWS: usize, const PANELS: usize>(t: &Tile) {
                 }
             }
         }
-        store(t, &sums);
     }
+    sums
 }
 
 /// c = start + sums · what they are worth, with the bits of every other level.

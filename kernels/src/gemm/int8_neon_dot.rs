@@ -44,6 +44,20 @@ pub(super) const KERNEL: Microkernel = Microkernel {
 /// The CPU has the dot product; `t` describes ROWS rows and PANELS panels as [`Tile`] says.
 #[target_feature(enable = "neon,dotprod")]
 unsafe fn tile<const ROWS: usize, const PANELS: usize>(t: &Tile) {
+    // SAFETY: the caller's word.
+    unsafe { store(t, &sums::<ROWS, PANELS>(t)) };
+}
+
+/// Σ a b of each row and column, exact: apart, so that they stay in registers (`int8_avx512_vnni.rs`).
+///
+/// # Safety
+///
+/// As for [`tile`].
+#[inline(never)]
+#[target_feature(enable = "neon,dotprod")]
+unsafe fn sums<const ROWS: usize, const PANELS: usize>(
+    t: &Tile,
+) -> [[[int32x4_t; QUARTERS]; PANELS]; ROWS] {
     let mut sums = [[[vdupq_n_s32(0); QUARTERS]; PANELS]; ROWS];
     // SAFETY: every pointer below stays in the rows and panels that the caller answers for: rows
     // i < ROWS, panels p < PANELS, groups l < k, of which there are a multiple of 16 (`pack.rs`).
@@ -61,8 +75,8 @@ unsafe fn tile<const ROWS: usize, const PANELS: usize>(t: &Tile) {
                 group::<3, ROWS, PANELS>(&mut sums, p, &a, b.add(3 * WIDTH));
             }
         }
-        store(t, &sums);
     }
+    sums
 }
 
 /// One group of panel p: four steps, by word LANE of each row of a.

@@ -43,6 +43,10 @@ pub(super) const KERNEL: Microkernel = Microkernel {
     ],
 };
 
+/// Sums of 2 × 2 for columns 4q..4q + 4 of two rows: the first two columns, then the others.
+type Squares<const PAIRS: usize, const PANELS: usize> =
+    [[[[int32x4_t; 2]; QUARTERS]; PANELS]; PAIRS];
+
 /// ROWS × 16 PANELS, PAIRS = ⌈ROWS / 2⌉.
 ///
 /// # Safety
@@ -51,7 +55,33 @@ pub(super) const KERNEL: Microkernel = Microkernel {
 #[target_feature(enable = "neon,i8mm")]
 unsafe fn tile<const ROWS: usize, const PAIRS: usize, const PANELS: usize>(t: &Tile) {
     const { assert!(PAIRS == ROWS.div_ceil(2)) };
-    // Of columns 4q..4q + 4 the first two, then the others.
+    // SAFETY: the caller's word.
+    let squares = unsafe { squares::<ROWS, PAIRS, PANELS>(t) };
+    let mut sums = [[[vdupq_n_s32(0); QUARTERS]; PANELS]; ROWS];
+    for (i, sums) in sums.iter_mut().enumerate() {
+        let squares = squares[i / 2].as_flattened();
+        for (sum, square) in sums.as_flattened_mut().iter_mut().zip(squares) {
+            let [left, right] = square.map(|square| vreinterpretq_s64_s32(square));
+            *sum = vreinterpretq_s32_s64(match i % 2 {
+                0 => vzip1q_s64(left, right),
+                _ => vzip2q_s64(left, right),
+            });
+        }
+    }
+    // SAFETY: the caller's word.
+    unsafe { store(t, &sums) };
+}
+
+/// Σ a b of each row and column, exact: apart, so that they stay in registers (`int8_avx512_vnni.rs`).
+///
+/// # Safety
+///
+/// As for [`tile`].
+#[inline(never)]
+#[target_feature(enable = "neon,i8mm")]
+unsafe fn squares<const ROWS: usize, const PAIRS: usize, const PANELS: usize>(
+    t: &Tile,
+) -> Squares<PAIRS, PANELS> {
     let mut squares = [[[[vdupq_n_s32(0); 2]; QUARTERS]; PANELS]; PAIRS];
     // SAFETY: every pointer below stays in the rows and panels that the caller answers for: rows
     // i < ROWS, panels p < PANELS, groups l and l + 1 < k, of which there are a multiple of 16
@@ -64,36 +94,52 @@ unsafe fn tile<const ROWS: usize, const PAIRS: usize, const PANELS: usize>(t: &T
                 *a = vreinterpretq_u64_u32(vcombine_u32(row(2 * i), row(2 * i + 1)));
             }
             for p in 0..PANELS {
-                for q in 0..QUARTERS {
-                    let b = t.b.add(p * t.panel_stride + l * WIDTH + q * LANES);
-                    let (this, next) = (vld1q_u32(b), vld1q_u32(b.add(WIDTH)));
-                    let b = [vzip1q_u32(this, next), vzip2q_u32(this, next)];
-                    for (squares, &a) in squares.iter_mut().zip(&a) {
-                        for (square, &b) in squares[p][q].iter_mut().zip(&b) {
-                            asm!(
-                                "smmla {square:v}.4s, {a:v}.16b, {b:v}.16b",
-                                square = inout(vreg) *square,
-                                a = in(vreg) a,
-                                b = in(vreg) b,
-                                options(pure, nomem, nostack, preserves_flags),
-                            );
-                        }
-                    }
-                }
+                let b = t.b.add(p * t.panel_stride + l * WIDTH);
+                quarter::<0, PAIRS, PANELS>(&mut squares, p, &a, b);
+                quarter::<1, PAIRS, PANELS>(&mut squares, p, &a, b);
+                quarter::<2, PAIRS, PANELS>(&mut squares, p, &a, b);
+                quarter::<3, PAIRS, PANELS>(&mut squares, p, &a, b);
             }
         }
-        let mut sums = [[[vdupq_n_s32(0); QUARTERS]; PANELS]; ROWS];
-        for (i, sums) in sums.iter_mut().enumerate() {
-            for (p, sums) in sums.iter_mut().enumerate() {
-                for (q, sum) in sums.iter_mut().enumerate() {
-                    let [left, right] = squares[i / 2][p][q].map(|s| vreinterpretq_s64_s32(s));
-                    *sum = vreinterpretq_s32_s64(match i % 2 {
-                        0 => vzip1q_s64(left, right),
-                        _ => vzip2q_s64(left, right),
-                    });
-                }
-            }
-        }
-        store(t, &sums);
     }
+    squares
+}
+
+/// Two groups of four columns of panel p: eight steps of each.
+///
+/// # Safety
+///
+/// As for [`tile`], with b at the first of the two groups: 32 words.
+#[inline]
+#[target_feature(enable = "neon,i8mm")]
+unsafe fn quarter<const Q: usize, const PAIRS: usize, const PANELS: usize>(
+    squares: &mut Squares<PAIRS, PANELS>,
+    p: usize,
+    a: &[uint64x2_t; PAIRS],
+    b: *const u32,
+) {
+    // SAFETY: the caller's word.
+    let (this, next) =
+        unsafe { (vld1q_u32(b.add(Q * LANES)), vld1q_u32(b.add(WIDTH + Q * LANES))) };
+    let (left, right) = (vzip1q_u32(this, next), vzip2q_u32(this, next));
+    for (squares, &a) in squares.iter_mut().zip(a) {
+        squares[p][Q] = [smmla(squares[p][Q][0], a, left), smmla(squares[p][Q][1], a, right)];
+    }
+}
+
+/// sum + two rows of eight bytes · two columns of eight.
+#[inline]
+#[target_feature(enable = "neon,i8mm")]
+fn smmla(mut sum: int32x4_t, rows: uint64x2_t, columns: uint32x4_t) -> int32x4_t {
+    // SAFETY: registers only, and whoever calls has the instruction.
+    unsafe {
+        asm!(
+            "smmla {sum:v}.4s, {rows:v}.16b, {columns:v}.16b",
+            sum = inout(vreg) sum,
+            rows = in(vreg) rows,
+            columns = in(vreg) columns,
+            options(pure, nomem, nostack, preserves_flags),
+        )
+    };
+    sum
 }
