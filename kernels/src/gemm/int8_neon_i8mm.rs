@@ -122,8 +122,10 @@ unsafe fn quarter<const Q: usize, const PAIRS: usize, const PANELS: usize>(
     let (this, next) =
         unsafe { (vld1q_u32(b.add(Q * LANES)), vld1q_u32(b.add(WIDTH + Q * LANES))) };
     let (left, right) = (vzip1q_u32(this, next), vzip2q_u32(this, next));
-    for (squares, &a) in squares.iter_mut().zip(a) {
-        squares[p][Q] = [smmla(squares[p][Q][0], a, left), smmla(squares[p][Q][1], a, right)];
+    for i in 0..PAIRS {
+        let [near, far] = &mut squares[i][p][Q];
+        *near = smmla(*near, a[i], left);
+        *far = smmla(*far, a[i], right);
     }
 }
 
