@@ -3,11 +3,13 @@
 //! A word of the panel is two steps of k of one column: shifted up it is the f32 of the first, its
 //! lower half cleared that of the second (`bf16_avx512.rs`). All that follows is f32.
 //!
-//! Registers, of 16: 6 · 2 sums, 2 for a row of the panel, 1 for a value of a, 1 for the mask that clears
-//! lower halves. Widening is 4 instructions for 24 multiply-adds; shifts and masks have ports beside
+//! Registers, of 16: 6 · 2 sums, 2 for a row of the panel, 1 for a value of a, 1 for the zeros that
+//! lower halves become. None is left to keep the words for their second step: the fence has them loaded
+//! again. Widening is 4 instructions for 24 multiply-adds; shifts and masks have ports beside
 //! those of the multiply-adds, which remain the bound.
 
 use std::arch::x86_64::*;
+use std::sync::atomic::{Ordering::SeqCst, compiler_fence};
 
 use super::pack::WIDTH;
 use super::tile::{Left, Microkernel, Start, Tile, Width};
@@ -36,9 +38,6 @@ pub(super) const KERNEL: Microkernel = Microkernel {
     ],
 };
 
-/// Groups, two steps each, written out in a row: pointers are moved once in so many.
-const UNROLL: usize = 2;
-
 /// ROWS × 16 PANELS.
 ///
 /// # Safety
@@ -64,16 +63,11 @@ unsafe fn tile<const ROWS: usize, const PANELS: usize>(t: &Tile) {
             }
         }
         let (mut a, mut b, mut left) = (t.a.cast::<f32>(), t.b, t.k);
-        while left >= 2 * UNROLL {
-            for l in 0..UNROLL {
-                step::<_, _, false>(&mut c, a.add(2 * l), t, b.add(l * WIDTH));
-                step::<_, _, true>(&mut c, a.add(2 * l + 1), t, b.add(l * WIDTH));
-            }
-            (a, b, left) = (a.add(2 * UNROLL), b.add(UNROLL * WIDTH), left - 2 * UNROLL);
-        }
         while left >= 2 {
             step::<_, _, false>(&mut c, a, t, b);
+            compiler_fence(SeqCst);
             step::<_, _, true>(&mut c, a.add(1), t, b);
+            compiler_fence(SeqCst);
             (a, b, left) = (a.add(2), b.add(WIDTH), left - 2);
         }
         if left == 1 {
