@@ -356,7 +356,8 @@ mod tests {
         };
         for len in (0..70usize).chain([256, 767]) {
             let mut x: Vec<f32> = (0..len).map(|_| random()).collect();
-            let special = [f32::NAN, -f32::NAN, f32::INFINITY, f32::MAX, -0.0, 1e-45, 1.003_906_25];
+            let special =
+                [f32::NAN, -f32::NAN, f32::INFINITY, f32::MAX, -0.0, 1e-45, 1.0 + 1.0 / 256.0];
             x.iter_mut().skip(3).zip(special).for_each(|(x, special)| *x = special);
             for room in [len.div_ceil(2), len.div_ceil(2).next_multiple_of(16), 400] {
                 let mut expected = vec![7; room];
