@@ -1,7 +1,6 @@
 //! `bench`: a row for each combination, of a model that has no vocabulary.
 
 use std::fs;
-use std::path::Path;
 
 use serde_json::Value;
 
@@ -9,11 +8,13 @@ use super::{run, zhengzi};
 
 /// The network of the model inside, without what it needs for text.
 fn network(half: &str) -> tempfile::TempDir {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../model/data/tiny-zh");
     let folder = tempfile::tempdir().unwrap();
-    fs::copy(source.join(format!("{half}.json")), folder.path().join("config.json")).unwrap();
-    let weights = folder.path().join("model.safetensors");
-    fs::copy(source.join(format!("{half}.safetensors")), weights).unwrap();
+    let pair = folder.path().join("pair");
+    let output = run(zhengzi().args(["convert", "--layout", "hf", "-o"]).arg(&pair), b"");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    for name in ["config.json", "model.safetensors"] {
+        fs::rename(pair.join(half).join(name), folder.path().join(name)).unwrap();
+    }
     folder
 }
 

@@ -161,7 +161,7 @@ impl Pass {
     /// What every row begins with.
     fn cells(&self, network: &Network, cpu: &Cpu) -> Vec<Cell> {
         vec![
-            Cell::Text(network.checkpoint().path().to_string_lossy().into_owned()),
+            Cell::Text(network.name()),
             Cell::Text(network.precision().name().to_owned()),
             Cell::Text(cpu.isa().level().name().to_owned()),
             Cell::Count(cpu.threads()),
@@ -239,6 +239,19 @@ impl Network {
         match self {
             Network::Discriminator(network) => network.config(),
             Network::Generator(network) => network.config(),
+        }
+    }
+
+    /// The file; and which half, of one that may hold both.
+    fn name(&self) -> String {
+        let (checkpoint, half) = match self {
+            Network::Discriminator(network) => (network.checkpoint(), "discriminator"),
+            Network::Generator(network) => (network.checkpoint(), "generator"),
+        };
+        let path = checkpoint.path().display();
+        match checkpoint.panels() {
+            None => path.to_string(),
+            Some(_) => format!("{path}: {half}"),
         }
     }
 
