@@ -65,7 +65,7 @@ fn row(isa: Isa, precision: Precision, pool: &rayon::ThreadPool, (m, n, k): (usi
     let a: Vec<f32> = (0..m * stride).map(|i| (i % 13) as f32 - 6.0).collect();
     let w: Vec<f32> = (0..n * k).map(|i| (i % 7) as f32 - 3.0).collect();
     let (a, w) = (MatRef::with_stride(&a, m, k, stride), MatRef::new(&w, n, k));
-    let packed = PackedB::pack(precision, &[w]);
+    let packed = PackedB::pack(Isa::best(), precision, &[w]);
     let (mut ours, mut theirs) = (vec![0.0; m * n], vec![0.0; m * n]);
     let flops = 2 * m * n * k;
     // About a millisecond at a time: long for the clock, short for the neighbours.

@@ -88,7 +88,7 @@ impl Attention<'_> {
         if scratch.scores.len() < room {
             scratch.scores.resize(room, 0.0);
         }
-        let keys = scratch.keys.transposed(scale, part(1, rows.clone()));
+        let keys = scratch.keys.transposed(self.isa, scale, part(1, rows.clone()));
         let values = scratch.values.copied(part(2, rows.clone()));
         for first in (0..n).step_by(QUERIES) {
             let last = n.min(first + QUERIES);

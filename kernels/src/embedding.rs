@@ -92,7 +92,7 @@ mod tests {
     fn embed(ids: &[u32], offsets: &[usize]) -> Vec<f32> {
         let mut y = vec![0.0; ids.len() * 2];
         let (word, position) = (MatRef::new(&WORD, 3, 2), MatRef::new(&POSITION, 2, 2));
-        let packed = PackedB::pack(Precision::F32, &[word]);
+        let packed = PackedB::pack(Isa::best(), Precision::F32, &[word]);
         for word in [Table::Rows(word), Table::Packed(&packed)] {
             let before = y.clone();
             let rows = MatMut::new(&mut y, ids.len(), 2);

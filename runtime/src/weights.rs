@@ -22,6 +22,8 @@ pub struct Weights<'a> {
     half: &'a str,
     /// What products are computed in.
     precision: Precision,
+    /// What packs.
+    isa: Isa,
     /// Where all that is loaded is taken down.
     parts: Option<&'a Parts>,
     /// A table that another network has loaded, and the tensor that it was loaded from.
@@ -43,7 +45,7 @@ impl<'a> Weights<'a> {
             _ => Precision::F32,
         };
         let precision = precision.or(checkpoint.panels()).unwrap_or(fastest);
-        Weights { checkpoint, half, precision, parts: None, loaded: None }
+        Weights { checkpoint, half, precision, isa, parts: None, loaded: None }
     }
 
     /// The same, where all that is loaded is taken down, matrices in panels, to be written to a file.
@@ -133,7 +135,7 @@ impl<'a> Weights<'a> {
                     return Ok(Table::Rows { values, rows, cols });
                 }
                 let all = MatRef::new((*values).as_ref(), rows, cols);
-                let packed = PackedB::pack(self.precision, &[all]);
+                let packed = PackedB::pack(self.isa, self.precision, &[all]);
                 tensor.release();
                 Arc::new(packed)
             }
@@ -222,7 +224,7 @@ impl<'a> Weights<'a> {
             .iter()
             .map(|weight| MatRef::new((**weight).as_ref(), outputs, inputs))
             .collect();
-        let weight = PackedB::pack(self.precision, &rows);
+        let weight = PackedB::pack(self.isa, self.precision, &rows);
         // What was packed need not stay in memory as it lies in the file, too.
         for part in parts {
             self.tensor(&format!("{part}.weight"))?.release();
@@ -268,7 +270,7 @@ impl<'a> Weights<'a> {
         }
         let mut rows = vec![0.0; n * k];
         rows.chunks_exact_mut(k.max(1)).enumerate().for_each(|(j, row)| packed.row(j, row));
-        Ok(Arc::new(PackedB::pack(self.precision, &[MatRef::new(&rows, n, k)])))
+        Ok(Arc::new(PackedB::pack(self.isa, self.precision, &[MatRef::new(&rows, n, k)])))
     }
 }
 

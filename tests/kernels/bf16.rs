@@ -12,7 +12,7 @@ use super::gemm::SHAPES;
 use super::*;
 
 fn pack(w: MatRef<f32>) -> PackedB {
-    PackedB::pack(Precision::Bf16, &[w])
+    PackedB::pack(Isa::best(), Precision::Bf16, &[w])
 }
 
 /// What bf16 keeps of each value.
@@ -79,7 +79,7 @@ fn every_level_with_vectors_gives_the_bits_of_f32_over_rounded_weights() {
         let a = Strided::random(&mut random, m, k, 1.0);
         let w = Strided::random(&mut random, n, k, 1.0);
         let (packed, plain) = (pack(w.view()), rounded(&w));
-        let plain = PackedB::pack(Precision::F32, &[plain.view()]);
+        let plain = PackedB::pack(Isa::best(), Precision::F32, &[plain.view()]);
         let bias = random.values(n, 1.0);
         for isa in Isa::available().into_iter().filter(|isa| isa.level() != Level::Amx) {
             let run = |weights| {

@@ -49,7 +49,7 @@ fn every_epilogue_agrees_with_f64_at_every_shape_on_every_level() {
         for (m, n, k) in SHAPES {
             let a = Strided::random(&mut random, m, k, 1.0);
             let w = Strided::random(&mut random, n, k, 1.0);
-            let packed = PackedB::pack(Precision::F32, &[w.view()]);
+            let packed = PackedB::pack(Isa::best(), Precision::F32, &[w.view()]);
             let residual = Strided::random(&mut random, m, n, 1.0);
             let bias = random.values(n, 1.0);
             let at = |place| product_f64(&a, &w, place / n, place % n);
@@ -98,7 +98,7 @@ fn a_row_has_the_same_bits_whatever_other_rows_are_multiplied_with_it() {
         ] {
             let a = Strided::random(&mut random, 290, k, 1.0);
             let w = Strided::random(&mut random, n, k, 1.0);
-            let packed = PackedB::pack(Precision::F32, &[w.view()]);
+            let packed = PackedB::pack(Isa::best(), Precision::F32, &[w.view()]);
             let bias = random.values(n, 1.0);
             let run = |rows: std::ops::Range<usize>| {
                 let mut c = Strided::new(rows.len(), n, |_, _| f32::NAN);
@@ -142,7 +142,7 @@ fn the_product_has_the_same_bits_for_any_number_of_threads() {
         for (m, n, k) in [(300, 1, 400), (97, 33, 768), (64, 300, 520), (200, 768, 256)] {
             let a = Strided::random(&mut random, m, k, 1.0);
             let w = Strided::random(&mut random, n, k, 1.0);
-            let packed = PackedB::pack(Precision::F32, &[w.view()]);
+            let packed = PackedB::pack(Isa::best(), Precision::F32, &[w.view()]);
             let residual = Strided::random(&mut random, m, n, 1.0);
             let bias = random.values(n, 1.0);
             assert_same_for_any_threads(|| {
@@ -161,7 +161,7 @@ fn every_level_with_vectors_gives_the_same_bits_and_the_gemm_crate_the_same_prod
     for (m, n, k) in [(1, 33, 70), (40, 100, 300), (300, 48, 1600)] {
         let a = Strided::random(&mut random, m, k, 1.0);
         let w = Strided::random(&mut random, n, k, 1.0);
-        let packed = PackedB::pack(Precision::F32, &[w.view()]);
+        let packed = PackedB::pack(Isa::best(), Precision::F32, &[w.view()]);
         let mut crates = Strided::new(m, n, |_, _| f32::NAN);
         gemm_crate(1, a.view(), w.view(), crates.view_mut());
         let mut first: Option<Vec<u32>> = None;
@@ -181,14 +181,14 @@ fn joined_weights_give_the_products_of_the_parts_side_by_side() {
     let mut random = Random(34);
     let a = Strided::random(&mut random, 9, 40, 1.0);
     let parts = [5, 16, 27].map(|n| Strided::random(&mut random, n, 40, 1.0));
-    let joined = PackedB::pack(Precision::F32, &parts.each_ref().map(Strided::view));
+    let joined = PackedB::pack(Isa::best(), Precision::F32, &parts.each_ref().map(Strided::view));
     assert_eq!((joined.n(), joined.k()), (48, 40));
     for isa in Isa::available() {
         let mut c = Strided::new(9, 48, |_, _| f32::NAN);
         gemm(isa, a.view(), &joined, Epilogue::None, c.view_mut());
         for (part, first) in parts.iter().zip([0, 5, 21]) {
             let mut alone = Strided::new(9, part.rows, |_, _| f32::NAN);
-            let packed = PackedB::pack(Precision::F32, &[part.view()]);
+            let packed = PackedB::pack(Isa::best(), Precision::F32, &[part.view()]);
             gemm(isa, a.view(), &packed, Epilogue::None, alone.view_mut());
             for i in 0..9 {
                 assert_eq!(alone.row(i), &c.row(i)[first..first + part.rows]);
@@ -200,7 +200,7 @@ fn joined_weights_give_the_products_of_the_parts_side_by_side() {
 #[test]
 #[should_panic(expected = "a of 3 columns times W of 4")]
 fn shapes_that_do_not_fit_are_refused() {
-    let packed = PackedB::pack(Precision::F32, &[MatRef::new(&[0.0; 8], 2, 4)]);
+    let packed = PackedB::pack(Isa::best(), Precision::F32, &[MatRef::new(&[0.0; 8], 2, 4)]);
     let (a, mut c) = ([0.0; 3], Strided::new(1, 2, |_, _| 0.0));
     gemm(Isa::best(), MatRef::new(&a, 1, 3), &packed, Epilogue::None, c.view_mut());
 }

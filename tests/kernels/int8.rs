@@ -32,7 +32,7 @@ fn product(isa: Isa, a: &Strided, w: &PackedB, epilogue: Epilogue) -> Strided {
 }
 
 fn packed(w: &Strided) -> PackedB {
-    PackedB::pack(Precision::Int8, &[w.view()])
+    PackedB::pack(Isa::best(), Precision::Int8, &[w.view()])
 }
 
 #[test]

@@ -11,7 +11,7 @@
 use std::arch::x86_64::*;
 
 use super::pack::WIDTH;
-use super::tile::{Left, Microkernel, Run, Start, Tile, Width};
+use super::tile::{Left, Microkernel, Run, Tile, Width};
 
 /// 3 × 64, 14 × 32, 14 × 16.
 pub(super) const AVX512: Microkernel = Microkernel {
@@ -69,20 +69,36 @@ const UNROLL: usize = 4;
 /// The CPU has AVX-512 F; `t` describes ROWS rows and PANELS panels as [`Tile`] says.
 #[target_feature(enable = "avx512f")]
 unsafe fn tile<const ROWS: usize, const PANELS: usize>(t: &Tile) {
+    // SAFETY: the caller's word.
+    let c = unsafe { sums::<ROWS, PANELS>(t) };
+    for (i, c) in c.iter().enumerate() {
+        for (p, &c) in c.iter().enumerate() {
+            // SAFETY: row i < ROWS of c has 16 floats for panel p < PANELS.
+            unsafe { _mm512_storeu_ps(t.c.add(i * t.c_stride + p * WIDTH), c) };
+        }
+    }
+}
+
+/// start + Σ a b of each row and column.
+///
+/// A function of its own, so that its sums stay in registers whatever is done with them: were they
+/// read by a loop that the compiler does not unroll, every step would store them, at a fifth of the
+/// speed.
+///
+/// # Safety
+///
+/// As for [`tile`].
+#[inline(never)]
+#[target_feature(enable = "avx512f")]
+unsafe fn sums<const ROWS: usize, const PANELS: usize>(t: &Tile) -> [[__m512; PANELS]; ROWS] {
     let mut c = [[_mm512_setzero_ps(); PANELS]; ROWS];
+    let (start, stride) = t.start();
     // SAFETY: every pointer below stays in the rows and panels that the caller answers for: rows
     // i < ROWS, panels p < PANELS, steps l < k.
     unsafe {
-        let start = match t.start {
-            Start::Zero => None,
-            Start::Row(row) => Some((row, 0)),
-            Start::Resume => Some((t.c.cast_const(), t.c_stride)),
-        };
-        if let Some((start, stride)) = start {
-            for (i, c) in c.iter_mut().enumerate() {
-                for (p, c) in c.iter_mut().enumerate() {
-                    *c = _mm512_loadu_ps(start.add(i * stride + p * WIDTH));
-                }
+        for (i, c) in c.iter_mut().enumerate() {
+            for (p, c) in c.iter_mut().enumerate() {
+                *c = _mm512_loadu_ps(start.add(i * stride + p * WIDTH));
             }
         }
         let (mut a, mut b, mut left) = (t.a.cast::<f32>(), t.b.cast::<f32>(), t.k);
@@ -95,12 +111,8 @@ unsafe fn tile<const ROWS: usize, const PANELS: usize>(t: &Tile) {
         for l in 0..left {
             step(&mut c, a.add(l), t.a_stride, b.add(l * WIDTH), t.panel_stride);
         }
-        for (i, c) in c.iter().enumerate() {
-            for (p, &c) in c.iter().enumerate() {
-                _mm512_storeu_ps(t.c.add(i * t.c_stride + p * WIDTH), c);
-            }
-        }
     }
+    c
 }
 
 /// One step of k: c += a column of a times a row of the panels.

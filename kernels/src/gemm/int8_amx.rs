@@ -66,7 +66,7 @@ mod tests {
         for (m, k) in m.flat_map(|m| k.map(|k| (m, k))) {
             for n in [1, 16, 33, 64, 112] {
                 let (a, w, bias) = (values(m * k, 37), values(n * k, 101), values(n, 11));
-                let packed = PackedB::pack(Precision::Int8, &[MatRef::new(&w, n, k)]);
+                let packed = PackedB::pack(Isa::best(), Precision::Int8, &[MatRef::new(&w, n, k)]);
                 let run = |isa| {
                     let mut c = vec![f32::NAN; m * n];
                     let (a, c_mut) = (MatRef::new(&a, m, k), MatMut::new(&mut c, m, n));

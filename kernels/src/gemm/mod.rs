@@ -16,6 +16,7 @@
 //! | file            | what |
 //! |-----------------|------|
 //! | `pack.rs`       | W in panels of 16 columns, the same for every level |
+//! | `transpose.rs`  | rows of f32 to panels |
 //! | `quantize.rs`   | rows of a as bf16 or int8 |
 //! | `tile.rs`       | what a micro-kernel is |
 //! | `scalar.rs`     | the reference, 1 × 16, in every precision |
@@ -64,6 +65,7 @@ mod pack;
 mod quantize;
 mod scalar;
 mod tile;
+mod transpose;
 
 pub use epilogue::Epilogue;
 pub use pack::PackedB;
@@ -94,7 +96,7 @@ pub fn gemm_unpacked(isa: Isa, a: MatRef<f32>, w: MatRef<f32>, epilogue: Epilogu
         for col in (0..c.cols()).step_by(STRIP) {
             let cols = col..c.cols().min(col + STRIP);
             let place = first + cols.start..first + cols.end;
-            let b = scratch.transposed(1.0, w.block(place.clone(), 0..w.cols()));
+            let b = scratch.transposed(isa, 1.0, w.block(place.clone(), 0..w.cols()));
             let product = Product { isa, a, b, epilogue: epilogue.columns(place) };
             product.run(c.block(0..a.rows(), cols));
         }
@@ -139,7 +141,7 @@ mod tests {
                 gemm(
                     isa,
                     a,
-                    &PackedB::pack(Precision::F32, &[weight]),
+                    &PackedB::pack(Isa::best(), Precision::F32, &[weight]),
                     epilogue,
                     MatMut::new(&mut c, 1, 2),
                 );
@@ -160,6 +162,6 @@ mod tests {
     #[should_panic(expected = "a part of 2 columns beside one of 3")]
     fn parts_of_unequal_width_are_refused() {
         let w = [0.0; 5];
-        PackedB::pack(Precision::F32, &[MatRef::new(&w, 1, 3), MatRef::new(&w, 1, 2)]);
+        PackedB::pack(Isa::best(), Precision::F32, &[MatRef::new(&w, 1, 3), MatRef::new(&w, 1, 2)]);
     }
 }

@@ -21,7 +21,8 @@
 
 use std::sync::Arc;
 
-use super::quantize::{quantize_row, round_to_bf16};
+use super::quantize::{quantize, round_to_bf16};
+use super::transpose::transpose;
 use crate::matrix::{Apart, Shared};
 use crate::{Isa, MatMut, MatRef, Precision, parallel};
 
@@ -43,15 +44,15 @@ pub struct PackedB {
 
 impl PackedB {
     /// The rows of `parts` one below the other, each part `[nᵢ, k]`: W `[Σ nᵢ, k]`. On the threads
-    /// of the current crew. Panics where the parts differ in width.
-    pub fn pack(precision: Precision, parts: &[MatRef<f32>]) -> PackedB {
+    /// of the current crew; the same words on every level. Panics where the parts differ in width.
+    pub fn pack(isa: Isa, precision: Precision, parts: &[MatRef<f32>]) -> PackedB {
         let (n, k) = (parts.iter().map(MatRef::rows).sum(), parts.first().map_or(0, MatRef::cols));
         for part in parts {
             assert!(part.cols() == k, "a part of {} columns beside one of {k}", part.cols());
         }
         let rows: Vec<&[f32]> =
             parts.iter().flat_map(|part| (0..part.rows()).map(|j| part.row(j))).collect();
-        let ((panels, groups), isa) = (extents(precision, n, k), Isa::best());
+        let (panels, groups) = extents(precision, n, k);
         let mut words = Lines::zeroed(panels * groups * WIDTH);
         let quantized = if precision == Precision::Int8 { panels * WIDTH } else { 0 };
         let (mut scales, mut sums) = (vec![0.0; quantized], vec![0; quantized]);
@@ -65,7 +66,7 @@ impl PackedB {
             let mut panel = unsafe { panel_words.block(p..p + 1, 0..groups * WIDTH) };
             let (lines, _) = panel.row_mut(0).as_chunks_mut::<WIDTH>();
             match precision {
-                Precision::F32 => transpose(rows, 1.0, lines),
+                Precision::F32 => transpose(isa, rows, 1.0, lines),
                 Precision::Bf16 => {
                     let mut pairs = vec![0; groups];
                     for (lane, row) in rows.iter().enumerate() {
@@ -79,13 +80,13 @@ impl PackedB {
                     let mut scales = unsafe { scales_of.block(0..1, place.clone()) };
                     // SAFETY: as for the panel.
                     let mut sums = unsafe { sums_of.block(0..1, place) };
-                    let mut bytes = vec![0i8; k.next_multiple_of(4)];
+                    let mut bytes = vec![0; k.next_multiple_of(4)];
                     for (lane, row) in rows.iter().enumerate() {
-                        scales.row_mut(0)[lane] = quantize_row(row, &mut bytes);
-                        sums.row_mut(0)[lane] = bytes.iter().map(|&q| i32::from(q)).sum();
+                        scales.row_mut(0)[lane] = quantize(isa, row, 0, &mut bytes);
+                        sums.row_mut(0)[lane] = bytes.iter().map(|&q| i32::from(q as i8)).sum();
                         let (fours, _) = bytes.as_chunks::<4>();
                         for (line, four) in lines.iter_mut().zip(fours) {
-                            line[lane] = u32::from_ne_bytes(four.map(|q| q as u8));
+                            line[lane] = u32::from_ne_bytes(*four);
                         }
                     }
                 }
@@ -251,7 +252,7 @@ pub(crate) struct Scratch(Vec<u32>);
 
 impl Scratch {
     /// scale · Wᵀ of W `[n, k]`.
-    pub(crate) fn transposed(&mut self, scale: f32, w: MatRef<f32>) -> Panels<'_> {
+    pub(crate) fn transposed(&mut self, isa: Isa, scale: f32, w: MatRef<f32>) -> Panels<'_> {
         let (n, k) = (w.rows(), w.cols());
         let panels = self.room(n, k);
         for (p, panel) in panels.chunks_exact_mut((WIDTH * k).max(1)).enumerate() {
@@ -260,7 +261,7 @@ impl Scratch {
             for (lane, row) in rows[..live].iter_mut().enumerate() {
                 *row = w.row(p * WIDTH + lane);
             }
-            transpose(&rows[..live], scale, panel.as_chunks_mut().0);
+            transpose(isa, &rows[..live], scale, panel.as_chunks_mut().0);
         }
         Panels::of_f32(panels, n, k)
     }
@@ -333,19 +334,6 @@ impl AsMut<[u32]> for Lines {
     }
 }
 
-/// lines `[k][16]` = scale · rowsᵀ, up to 16 rows of k values. Lanes without a row are left alone.
-fn transpose(rows: &[&[f32]], scale: f32, lines: &mut [[u32; WIDTH]]) {
-    // 16 steps of k at once: what is read is one cache line of each row, what is written 16 lines.
-    for (block, lines) in lines.chunks_mut(WIDTH).enumerate() {
-        for (lane, row) in rows.iter().enumerate() {
-            let values = &row[block * WIDTH..][..lines.len()];
-            for (line, value) in lines.iter_mut().zip(values) {
-                line[lane] = (scale * value).to_bits();
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -356,7 +344,7 @@ mod tests {
         let w: Vec<f32> = (0..17).flat_map(|j| [j as f32, 100.0 + j as f32]).collect();
         let (top, bottom) = w.split_at(2 * 5);
         let parts = [MatRef::new(top, 5, 2), MatRef::new(bottom, 12, 2)];
-        let packed = PackedB::pack(Precision::F32, &parts);
+        let packed = PackedB::pack(Isa::best(), Precision::F32, &parts);
         assert_eq!((packed.n(), packed.k()), (17, 2));
         let words: Vec<f32> = packed.words().iter().map(|&x| f32::from_bits(x)).collect();
         assert_eq!(words.len(), 64);
@@ -373,7 +361,7 @@ mod tests {
         (0..19).for_each(|j| w[j * 7] = 63.5);
         let w = MatRef::new(&w, 19, 7);
         for precision in Precision::ALL {
-            let packed = PackedB::pack(precision, &[w]);
+            let packed = PackedB::pack(Isa::best(), precision, &[w]);
             let (words, columns) = PackedB::lengths(precision, 19, 7);
             assert_eq!((packed.words().len(), packed.scales().len()), (words, columns));
             for j in 0..19 {
@@ -387,7 +375,7 @@ mod tests {
     #[test]
     fn bytes_of_a_word_are_four_steps_of_one_column() {
         let w = [127.0, -1.0, 2.0, 3.0, -127.0];
-        let packed = PackedB::pack(Precision::Int8, &[MatRef::new(&w, 1, 5)]);
+        let packed = PackedB::pack(Isa::best(), Precision::Int8, &[MatRef::new(&w, 1, 5)]);
         assert_eq!(packed.words()[0].to_ne_bytes().map(|q| q as i8), [127, -1, 2, 3]);
         assert_eq!(packed.words()[16].to_ne_bytes().map(|q| q as i8), [-127, 0, 0, 0]);
         assert_eq!((packed.scales()[0], packed.sums()[0]), (1.0, 4));
@@ -399,7 +387,7 @@ mod tests {
         let w: Vec<f32> = (0..21 * 3).map(|x| x as f32).collect();
         let b: Vec<f32> = (0..3 * 21).map(|x| w[x % 21 * 3 + x / 21]).collect();
         let (mut one, mut other) = (Scratch(vec![u32::MAX; 200]), Scratch::default());
-        let one = one.transposed(1.0, MatRef::new(&w, 21, 3));
+        let one = one.transposed(Isa::best(), 1.0, MatRef::new(&w, 21, 3));
         let other = other.copied(MatRef::new(&b, 3, 21));
         assert_eq!(one.words, other.words);
     }

@@ -139,19 +139,9 @@ fn round_neon(x: &[f32], words: &mut [u32]) {
     round_scalar(rest, last);
 }
 
-/// q = round(x / s); returns s. What q has beyond the length of x becomes 0.
-pub(super) fn quantize_row(x: &[f32], q: &mut [i8]) -> f32 {
-    let (scale, inverse) = scale(greatest(x));
-    for (q, x) in q.iter_mut().zip(x) {
-        // The cast saturates, and makes 0 of a NaN.
-        *q = (x * inverse).round_ties_even().clamp(-STEPS, STEPS) as i8;
-    }
-    q[x.len()..].fill(0);
-    scale
-}
-
-/// The same with the instructions of a level, and `offset` added to each byte: 0, or 128 for the
-/// instructions that want their left factor without a sign. Same bits on every level.
+/// q = round(x / s), with `offset` added to each byte: 0, or 128 for the instructions that want their
+/// left factor without a sign. What q has beyond the length of x stands for 0. Returns s. Same bits
+/// on every level.
 pub(super) fn quantize(isa: Isa, x: &[f32], offset: u8, q: &mut [u8]) -> f32 {
     assert!(q.len() >= x.len(), "{} bytes for {} values", q.len(), x.len());
     match isa.vectors() {
@@ -278,10 +268,17 @@ fn scale(greatest: f32) -> (f32, f32) {
 mod tests {
     use super::*;
 
+    fn quantize_signed(x: &[f32], q: &mut [i8]) -> f32 {
+        let mut bytes = vec![9; q.len()];
+        let scale = quantize_scalar(x, 0, &mut bytes);
+        q.iter_mut().zip(bytes).for_each(|(q, byte)| *q = byte as i8);
+        scale
+    }
+
     #[test]
     fn the_greatest_becomes_127_and_ties_go_to_the_even_step() {
         let mut q = [9; 6];
-        assert_eq!(quantize_row(&[-254.0, 1.0, 3.0, -5.0, 0.0], &mut q), 2.0);
+        assert_eq!(quantize_signed(&[-254.0, 1.0, 3.0, -5.0, 0.0], &mut q), 2.0);
         assert_eq!(q, [-127, 0, 2, -2, 0, 0]);
     }
 
@@ -289,11 +286,11 @@ mod tests {
     fn zeros_and_the_smallest_numbers_become_zeros() {
         for x in [0.0, -0.0, 1e-45, 1e-37] {
             let mut q = [9; 2];
-            assert_eq!(quantize_row(&[x, -x], &mut q), 0.0);
+            assert_eq!(quantize_signed(&[x, -x], &mut q), 0.0);
             assert_eq!(q, [0, 0]);
         }
         let mut q = [0; 1];
-        assert!(quantize_row(&[2e-36], &mut q) > 0.0 && q == [127]);
+        assert!(quantize_signed(&[2e-36], &mut q) > 0.0 && q == [127]);
     }
 
     #[test]

@@ -193,7 +193,7 @@ pub(super) mod tests {
             for (rows, k) in (1..=width.heights.len()).zip([1, 64, 65, 300, 0].into_iter().cycle())
             {
                 let (a, w) = (values(rows * k), values(n * k));
-                let packed = PackedB::pack(Precision::Int8, &[MatRef::new(&w, n, k)]);
+                let packed = PackedB::pack(Isa::best(), Precision::Int8, &[MatRef::new(&w, n, k)]);
                 let (groups, bias) = (packed.panels().stride() / WIDTH, values(n));
                 let isa = Isa::best();
                 let made = |offset| {
