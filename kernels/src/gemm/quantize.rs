@@ -224,27 +224,50 @@ fn quantize_neon(x: &[f32], offset: u8, q: &mut [u8]) -> f32 {
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-fn quantize_avx512(x: &[f32], offset: u8, q: &mut [u8]) -> f32 {
+fn quantize_avx512(x: &[f32], offset_byte: u8, q: &mut [u8]) -> f32 {
+    use crate::lanes::load16;
     let magnitude = _mm512_set1_epi32(i32::MAX);
-    let mut greatest = _mm512_setzero_si512();
-    for i in (0..x.len()).step_by(16) {
-        let lanes = _mm512_castps_si512(crate::lanes::load16(x, i));
-        greatest = _mm512_max_epi32(greatest, _mm512_and_si512(lanes, magnitude));
+    let magnitude_at =
+        |x: &[f32], i| _mm512_and_si512(_mm512_castps_si512(load16(x, i)), magnitude);
+    let (blocks, rest) = x.as_chunks::<64>();
+    let mut greatest = [_mm512_setzero_si512(); 4];
+    for block in blocks {
+        for (part, greatest) in greatest.iter_mut().enumerate() {
+            *greatest = _mm512_max_epi32(*greatest, magnitude_at(block, 16 * part));
+        }
     }
+    for (part, greatest) in greatest.iter_mut().enumerate() {
+        *greatest = _mm512_max_epi32(*greatest, magnitude_at(rest, 16 * part));
+    }
+    let [a, b, c, d] = greatest;
+    let greatest = _mm512_max_epi32(_mm512_max_epi32(a, b), _mm512_max_epi32(c, d));
     let (scale, inverse) = scale(f32::from_bits(_mm512_reduce_max_epi32(greatest) as u32));
-    let (inverse, offset) = (_mm512_set1_ps(inverse), _mm_set1_epi8(offset as i8));
-    for i in (0..q.len()).step_by(16) {
-        let steps = _mm512_mul_ps(crate::lanes::load16(x, i), inverse);
-        let bytes = _mm_xor_si128(_mm512_cvtepi32_epi8(_mm512_cvtps_epi32(steps)), offset);
-        let left = (q.len() - i).min(16);
-        // SAFETY: only the first `left` bytes are written, and i + left ≤ q.len().
-        unsafe {
-            _mm_mask_storeu_epi8(
-                q.as_mut_ptr().add(i).cast(),
-                (((1u32 << left) - 1) & 0xffff) as u16,
-                bytes,
-            )
-        };
+    if !scale.is_finite() {
+        // Packing would saturate what NaN is converted to; the other levels make it 0.
+        q.fill(offset_byte);
+        return scale;
+    }
+    let (inverse, offset) = (_mm512_set1_ps(inverse), _mm512_set1_epi8(offset_byte as i8));
+    // Packing works within quarters of a register: its words of four bytes are put in order at the end.
+    let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    let bytes_of = |x: &[f32]| {
+        let [a, b, c, d] =
+            [0, 16, 32, 48].map(|i| _mm512_cvtps_epi32(_mm512_mul_ps(load16(x, i), inverse)));
+        let bytes = _mm512_packs_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
+        _mm512_xor_si512(_mm512_permutexvar_epi32(order, bytes), offset)
+    };
+    let (whole, tail) = q.split_at_mut(64 * blocks.len());
+    let (whole, _) = whole.as_chunks_mut::<64>();
+    for (block, q) in blocks.iter().zip(whole) {
+        // SAFETY: q is 64 bytes.
+        unsafe { _mm512_storeu_si512(q.as_mut_ptr().cast(), bytes_of(block)) };
+    }
+    let mut last = [0; 64];
+    // SAFETY: `last` is 64 bytes.
+    unsafe { _mm512_storeu_si512(last.as_mut_ptr().cast(), bytes_of(rest)) };
+    for tail in tail.chunks_mut(64) {
+        tail.copy_from_slice(&last[..tail.len()]);
+        last.fill(offset_byte);
     }
     scale
 }
