@@ -60,11 +60,11 @@ impl Vocabulary {
             continuation: None,
             standalone: vec![0; 1 << 16],
         };
-        let mut start = 0;
+        let (mut start, mut path) = (0, Vec::new());
         for line in text.split_inclusive('\n') {
             let token = line.strip_suffix('\n').unwrap_or(line);
             let token = token.strip_suffix('\r').unwrap_or(token);
-            vocabulary.add(token, start)?;
+            vocabulary.add(token, start, &mut path)?;
             start += line.len();
         }
         vocabulary.continuation = vocabulary.node("##");
@@ -119,16 +119,25 @@ impl Vocabulary {
         token.chars().try_fold(self.root(), |node, c| self.child(node, c))
     }
 
-    /// Adds the next token, which begins at byte `start` of the text.
-    fn add(&mut self, token: &str, start: usize) -> Result<(), Refusal> {
+    /// Adds the next token, which begins at byte `start` of the text. `path` is the way of the token
+    /// before it, which is not walked again as far as both are the same.
+    fn add(
+        &mut self,
+        token: &str,
+        start: usize,
+        path: &mut Vec<(char, Node)>,
+    ) -> Result<(), Refusal> {
         const ADVICE: &str = "take the file that the model was published with";
         self.tokens.push(start..start + token.len());
         let line =
             u32::try_from(self.tokens.len()).map_err(|_| ("too many lines".into(), ADVICE))?;
 
-        let mut node = self.root();
-        for c in token.chars() {
+        let same = token.chars().zip(&*path).take_while(|(c, (before, _))| c == before).count();
+        path.truncate(same);
+        let mut node = path.last().map_or(self.root(), |&(_, node)| node);
+        for c in token.chars().skip(same) {
             node = self.child_or_new(node, c);
+            path.push((c, node));
         }
         let earlier = std::mem::replace(&mut self.ends[node.0 as usize], line);
         if earlier != 0 {
