@@ -42,7 +42,7 @@ pub fn attention(isa: Isa, qkv: MatRef<f32>, offsets: &[usize], heads: usize, y:
         let rows = offsets[sentence]..offsets[sentence + 1];
         SCRATCH.with_borrow_mut(|scratch| attention.head(rows, col / d, scratch, y));
     };
-    if parallel::pieces(2 * scores * h, usize::MAX) > 1 {
+    if parallel::pieces(scores * h / 4, usize::MAX) > 1 {
         return parallel::over_sentences(y, offsets, d, &task);
     }
     let mut y = y;

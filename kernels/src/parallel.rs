@@ -33,7 +33,7 @@ use std::thread::{self, JoinHandle};
 use crate::MatMut;
 use crate::matrix::Apart;
 
-/// Multiply-adds (or as heavy steps) that are worth a piece of their own: some 5 µs.
+/// Steps (an element of a row, say) that are worth a piece of their own: some 3 µs.
 const WORTH_A_PIECE: usize = 1 << 15;
 
 /// How often a thread looks before it lets others have the core: some 50 µs, longer than the
@@ -299,7 +299,7 @@ pub fn each(pieces: usize, piece: &(dyn Fn(usize) + Sync)) {
     unsafe { &*board }.lead(pieces, piece);
 }
 
-/// How many pieces to cut something into that costs so many multiply-adds and can be cut into `most`:
+/// How many pieces to cut something into that costs so many steps and can be cut into `most`:
 /// four a thread, so that one that was late does not leave the others waiting; one where it is
 /// small.
 pub(crate) fn pieces(work: usize, most: usize) -> usize {
@@ -309,7 +309,7 @@ pub(crate) fn pieces(work: usize, most: usize) -> usize {
     }
 }
 
-/// Calls `f(first row, rows)` on blocks that together are `y`. A row costs `work` multiply-adds.
+/// Calls `f(first row, rows)` on blocks that together are `y`. A row costs `work` steps.
 pub(crate) fn over_rows(y: MatMut<f32>, work: usize, f: impl Fn(usize, MatMut<f32>) + Sync) {
     let pieces = pieces(y.rows() * work, y.rows());
     let (rows, cols) = (y.rows().div_ceil(pieces).max(1), y.cols().max(1));

@@ -156,7 +156,7 @@ fn the_greatest_values_do_not_saturate() {
     for isa in Isa::available() {
         let c = product(isa, &a, &packed(&w), Epilogue::None);
         for (i, j) in (0..16usize).flat_map(|i| (0..17usize).map(move |j| (i, j))) {
-            let unlike = (i ^ j % 16).count_ones() as f32;
+            let unlike = (i ^ (j % 16)).count_ones() as f32;
             let want = (4.0 - 2.0 * unlike) * 127.0 * 127.0 * (k / 4) as f32;
             assert_eq!(c.row(i)[j], want, "patterns {i} and {j}, {}", isa.level());
         }

@@ -40,6 +40,9 @@ const MC: usize = 128;
 /// is large: c is then written in short pieces all over memory.
 const IN_L2: usize = 128 << 10;
 
+/// Multiply-adds (of words) that take about as long as one step of an op without products.
+const LANES: usize = 8;
+
 /// Columns of the widest tile of any kernel.
 const WIDEST: usize = 4 * WIDTH;
 
@@ -79,10 +82,16 @@ thread_local! {
 impl Product<'_> {
     /// All of c, shared by this thread's crew where that pays.
     pub(super) fn run_shared(&self, c: MatMut<f32>) {
-        let tall = self.kernel().rows();
-        let panels = c.cols().div_ceil(WIDTH);
-        let work = c.rows() * panels * self.b.stride();
-        let pieces = parallel::pieces(work, c.rows().div_ceil(tall) * panels);
+        let kernel = self.kernel();
+        let (tall, panels) = (kernel.rows(), c.cols().div_ceil(WIDTH));
+        let work = c.rows() * panels * self.b.stride() / LANES;
+        let most = match kernel.left {
+            Left::InPlace => usize::MAX,
+            // Every piece makes the rows that it reads: few rows had better be made few times.
+            _ if c.rows() <= MC => parallel::threads(),
+            _ => usize::MAX,
+        };
+        let pieces = parallel::pieces(work, most.min(c.rows().div_ceil(tall) * panels));
         // Whole tiles on either side, halves of the longer one.
         let (mut rows, mut cols, mut cut) = (c.rows(), c.cols(), 1);
         while cut < pieces {
