@@ -401,7 +401,7 @@ class Race:
                 logits[name] = process.ask(ids=[ids])["logits"][1:-1]
             except RuntimeError as error:
                 self.note(f"{name}, {model}: {error}")
-        detect = ["detect", "--format", "json", "--threshold", 0, "--detector", self.folder / model, "-t", text]
+        detect = ["detect", "--format", "json", "--precision", "f32", "--threshold", 0, "--detector", self.folder / model, "-t", text]
         [line] = self.zhengzi(*detect)
         found = [correction["detection"] for correction in line["corrections"]]
         logits["zhengzi f32"] = [math.log(p / (1 - p)) for p in found]
@@ -423,6 +423,8 @@ class Race:
         pair = ["--detector", small, "--generator", self.folder / "small-generator"]
         self.whole("sentences", texts, ["detect", *threads, "--detector", small, file],
                    {name: process for name, process in rivals if "compiled" not in name})  # minutes for each length
+        texts = texts[:60]  # the rival takes half a second for each
+        file.write_text("\n".join(texts) + "\n", encoding="utf-8")
         self.whole("correct", texts, ["correct", "--policy", "compat", *threads, *pair, file],
                    {name: process for name, process in rivals if name in ("torch_f32", "torch_bf16")})
 
@@ -430,14 +432,15 @@ class Race:
         """A whole run of zhengzi, with starting and opening, against what a rival needs once it is warm."""
         times = self.rounds.setdefault((task, len(texts)), {})
 
-        def ours():
+        def ours(precision):
             start = time.perf_counter()
-            done = subprocess.run([self.arguments.zhengzi, *map(str, command)], capture_output=True, text=True)
+            asked = [self.arguments.zhengzi, *map(str, command), "--precision", precision]
+            done = subprocess.run(asked, capture_output=True, text=True)
             if done.returncode > 1:
                 raise RuntimeError(first_line(done.stderr))
             return (time.perf_counter() - start) * 1e3
 
-        contenders = {"zhengzi f32": ours}
+        contenders = {"zhengzi " + name: lambda name=name: ours(name) for name in ["f32", "int8"]}
         for name, process in rivals.items():
             contenders[name] = lambda p=process: p.ask(**{task: texts})["ms"]
         for number in range(self.arguments.rounds):

@@ -9,8 +9,8 @@
 //! i is columns `i·d..(i + 1)·d` of each, h = heads · d. y `[t, h]`. Sentences do not see each other,
 //! so there is no mask. Source: Vaswani et al., arXiv:1706.03762, eq. 1.
 //!
-//! Queries go in blocks of 64: the scores of a block are at most 64 × n, whatever n. One
-//! (sentence, head) is one task on one thread, its arithmetic a matter of its own n and d:
+//! Queries go in blocks of whole tiles, as many as have their scores in L1, whatever n: the scores of a
+//! long sentence are never all there. One (sentence, head) is one task on one thread, its arithmetic a matter of its own n and d:
 //! a sentence has the same bits alone and in any company, on any number of threads.
 //!
 //! Cost: 4n²d flops and n² exponentials a task; 4nd values read and written. Bound by arithmetic;
@@ -21,13 +21,14 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use crate::gemm::{Scratch, product};
+use crate::gemm::{Scratch, product, tall};
 use crate::ragged::assert_offsets;
 use crate::softmax::softmax_rows;
 use crate::{Isa, MatMut, MatRef, parallel};
 
-/// Scores of 64 × 512 are 128 KiB: with k and v of the head they stay in L2.
-const QUERIES: usize = 64;
+/// Scores that wait for their product with v in L1: 32 KiB. Keys and values pass by once for each tile
+/// of queries, from L2.
+const SCORES: usize = 8 << 10;
 
 /// y `[t, h]` = attention of qkv `[t, 3h]` within each sentence `offsets[s]..offsets[s + 1]`.
 pub fn attention(isa: Isa, qkv: MatRef<f32>, offsets: &[usize], heads: usize, y: MatMut<f32>) {
@@ -42,7 +43,7 @@ pub fn attention(isa: Isa, qkv: MatRef<f32>, offsets: &[usize], heads: usize, y:
         let rows = offsets[sentence]..offsets[sentence + 1];
         SCRATCH.with_borrow_mut(|scratch| attention.head(rows, col / d, scratch, y));
     };
-    if parallel::pieces(scores * h / 4, usize::MAX) > 1 {
+    if parallel::pieces(2 * scores * h / 32, usize::MAX) > 1 {
         return parallel::over_sentences(y, offsets, d, &task);
     }
     let mut y = y;
@@ -64,7 +65,7 @@ struct Attention<'a> {
 /// What a task needs beside its output, kept from one to the next.
 #[derive(Default)]
 struct HeadScratch {
-    /// `[QUERIES, n]` at most.
+    /// `[queries, n]`.
     scores: Vec<f32>,
     /// Kᵀ / √d in panels.
     keys: Scratch,
@@ -84,14 +85,15 @@ impl Attention<'_> {
             self.qkv.block(rows, column..column + self.d)
         };
         let (n, scale) = (rows.len(), 1.0 / (self.d as f32).sqrt());
-        let room = n.min(QUERIES) * n;
+        let queries = tall(self.isa) * (SCORES / (n * tall(self.isa)).max(1)).max(1);
+        let room = n.min(queries) * n;
         if scratch.scores.len() < room {
             scratch.scores.resize(room, 0.0);
         }
         let keys = scratch.keys.transposed(self.isa, scale, part(1, rows.clone()));
         let values = scratch.values.copied(part(2, rows.clone()));
-        for first in (0..n).step_by(QUERIES) {
-            let last = n.min(first + QUERIES);
+        for first in (0..n).step_by(queries) {
+            let last = n.min(first + queries);
             let q = part(0, rows.start + first..rows.start + last);
             let mut scores = MatMut::new(&mut scratch.scores, last - first, n);
             product(self.isa, q, keys, scores.reborrow());

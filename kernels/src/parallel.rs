@@ -33,8 +33,8 @@ use std::thread::{self, JoinHandle};
 use crate::MatMut;
 use crate::matrix::Apart;
 
-/// Steps (an element of a row, say) that are worth a piece of their own: some 3 µs.
-const WORTH_A_PIECE: usize = 1 << 15;
+/// Steps (an element of a row, a cycle of a product) that are worth a piece of their own: some 3 µs.
+const WORTH_A_PIECE: usize = 1 << 13;
 
 /// How often a thread looks before it lets others have the core: some 50 µs, longer than the
 /// leader is ever alone within a forward pass.

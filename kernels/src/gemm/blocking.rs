@@ -40,8 +40,8 @@ const MC: usize = 128;
 /// is large: c is then written in short pieces all over memory.
 const IN_L2: usize = 128 << 10;
 
-/// Multiply-adds (of words) that take about as long as one step of an op without products.
-const LANES: usize = 8;
+/// Multiply-adds (of words) that are a step when work is shared: a cycle of AVX-512.
+pub(super) const A_STEP: usize = 32;
 
 /// Columns of the widest tile of any kernel.
 const WIDEST: usize = 4 * WIDTH;
@@ -84,7 +84,7 @@ impl Product<'_> {
     pub(super) fn run_shared(&self, c: MatMut<f32>) {
         let kernel = self.kernel();
         let (tall, panels) = (kernel.rows(), c.cols().div_ceil(WIDTH));
-        let work = c.rows() * panels * self.b.stride() / LANES;
+        let work = c.rows() * panels * self.b.stride() / A_STEP;
         let most = match kernel.left {
             Left::InPlace => usize::MAX,
             // Every piece makes the rows that it reads: few rows had better be made few times.
@@ -92,13 +92,15 @@ impl Product<'_> {
             _ => usize::MAX,
         };
         let pieces = parallel::pieces(work, most.min(c.rows().div_ceil(tall) * panels));
+        // Rows that are made for each piece had better be in one piece each, if there are enough.
+        let apart = kernel.left != Left::InPlace && c.rows() >= MC / 2;
         // Whole tiles on either side, halves of the longer one.
         let (mut rows, mut cols, mut cut) = (c.rows(), c.cols(), 1);
         while cut < pieces {
             let upper = (rows / 2).next_multiple_of(tall);
             let left = (cols / 2).next_multiple_of(WIDEST);
             match (upper < rows, left < cols) {
-                (true, across) if rows > cols || !across => rows = upper,
+                (true, across) if rows > cols || apart || !across => rows = upper,
                 (_, true) => cols = left,
                 _ => break,
             }

@@ -72,7 +72,7 @@ pub use pack::PackedB;
 pub(crate) use pack::{Panels, Scratch};
 
 use crate::{Isa, MatMut, MatRef, Precision, parallel};
-use blocking::{LONGEST, Product};
+use blocking::{A_STEP, LONGEST, Product};
 use tile::Microkernel;
 
 /// c `[m, n]` = epilogue(a `[m, k]` · Wᵀ), on the threads of the current pool.
@@ -88,7 +88,7 @@ pub fn gemm(isa: Isa, a: MatRef<f32>, b: &PackedB, epilogue: Epilogue, c: MatMut
 pub fn gemm_unpacked(isa: Isa, a: MatRef<f32>, w: MatRef<f32>, epilogue: Epilogue, c: MatMut<f32>) {
     assert_fit(a, (w.rows(), w.cols()), &epilogue, &c);
     // To pack a value costs about as much as 16 multiply-adds.
-    let work = (a.rows() + 16) * w.rows() * w.cols();
+    let work = (a.rows() + 16) * w.rows() * w.cols() / A_STEP;
     let pieces = parallel::pieces(work, c.cols().div_ceil(STRIP));
     let cols = c.cols().div_ceil(pieces).next_multiple_of(STRIP).max(1);
     parallel::over_blocks(c, a.rows().max(1), cols, &|_, first, mut c| {
@@ -109,6 +109,11 @@ const STRIP: usize = 64;
 /// What multiplies on this level in this precision, for whoever asks what ran.
 pub fn engine(isa: Isa, precision: Precision) -> &'static str {
     Microkernel::of(isa, precision).name
+}
+
+/// Rows of the tallest tile of f32: who cuts rows into blocks had better cut there.
+pub(crate) fn tall(isa: Isa) -> usize {
+    Microkernel::of(isa, Precision::F32).rows()
 }
 
 /// c `[m, n]` = a `[m, k]` · b `[k, n]`, on this thread: for a caller that is one of many already.
