@@ -10,17 +10,15 @@
 //!
 //! Cost: 13 flops and 4 bytes an element, two passes. Bound by arithmetic.
 
+#[cfg(target_arch = "aarch64")]
+use std::arch::aarch64::*;
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
 use crate::Isa;
-use crate::exp::exp_scalar;
-#[cfg(target_arch = "x86_64")]
-use crate::{
-    Vectors,
-    exp::{exp_avx2, exp_avx512},
-    lanes::*,
-};
+use crate::exp::*;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use crate::{Vectors, lanes::*};
 
 /// Terms that are added up in f32.
 const BLOCK: usize = 256;
@@ -35,6 +33,9 @@ pub fn log_sum_exp(isa: Isa, x: &[f32]) -> f32 {
         .chunks(BLOCK)
         .map(|x| {
             f64::from(match isa.vectors() {
+                // SAFETY: the isa proves NEON.
+                #[cfg(target_arch = "aarch64")]
+                Vectors::Neon => unsafe { sum_neon(x, max) },
                 // SAFETY: the isa proves AVX2 and FMA.
                 #[cfg(target_arch = "x86_64")]
                 Vectors::Avx2 => unsafe { sum_avx2(x, max) },
@@ -51,6 +52,17 @@ pub fn log_sum_exp(isa: Isa, x: &[f32]) -> f32 {
 /// Σ e^(x − max).
 fn sum_scalar(x: &[f32], max: f32) -> f32 {
     x.iter().map(|x| exp_scalar(x - max)).sum()
+}
+
+#[cfg(target_arch = "aarch64")]
+#[target_feature(enable = "neon")]
+fn sum_neon(x: &[f32], max: f32) -> f32 {
+    let (nothing, max) = (vdupq_n_f32(f32::NEG_INFINITY), vdupq_n_f32(max));
+    let mut sum = vdupq_n_f32(0.0);
+    for i in (0..x.len()).step_by(4) {
+        sum = vaddq_f32(sum, exp_neon(vsubq_f32(load_or4(nothing, x, i), max)));
+    }
+    vaddvq_f32(sum)
 }
 
 #[cfg(target_arch = "x86_64")]
