@@ -21,7 +21,10 @@ pub fn write(
     measured: &[Measured],
 ) -> io::Result<()> {
     write!(out, "policy {}, ", args.decision.policy.name())?;
-    write!(out, "{}, {}", printable(discriminator), printable(generator))?;
+    write!(out, "{}", printable(discriminator))?;
+    if generator != discriminator {
+        write!(out, ", {}", printable(generator))?;
+    }
     if let Some(ignored) = &args.ignore {
         write!(out, ", {} ignored", printable(ignored))?;
     }

@@ -59,7 +59,7 @@ impl Batch {
 
     /// Sentences to read together, in as many parts as are good for so many threads: one where there
     /// are fewer sentences than threads, or so little to do that all threads had better share it
-    /// step by step; else parts of about the same size, [`PART`] tokens or less.
+    /// step by step; else parts of about the same size, 256 tokens or less.
     pub fn parts(&self, threads: usize) -> Vec<Range<usize>> {
         let wanted = match self.sentences() < threads || self.tokens() < threads * SHARED {
             true => 1,
