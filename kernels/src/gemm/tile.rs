@@ -179,7 +179,8 @@ pub(super) mod tests {
     ///
     /// The CPU has what the kernel asks for.
     pub(in super::super) unsafe fn assert_equals_scalar(kernel: &Microkernel) {
-        let Left::Int8 { offset } = kernel.left else { panic!("{} is not int8", kernel.name) };
+        // AMX wants bands of rows and its registers configured: `int8_amx.rs` has a test of its own.
+        let Left::Int8 { offset } = kernel.left else { return };
         let mut state = 1u32;
         let mut values = |len: usize| -> Vec<f32> {
             let mut next = || {
