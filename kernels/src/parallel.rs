@@ -11,8 +11,7 @@
 //! ```
 //!
 //! That costs about a microsecond, because a helper that has nothing to do looks for the next
-//! job for a while before it goes to sleep: fork and join through a general pool costs ten
-//! times that, and a step of one sentence is ten microseconds of work.
+//! job for a while before it goes to sleep; and a step of one sentence is ten microseconds of work.
 //!
 //! A piece runs on one thread: steps inside it are not shared again. So a batch of many sentences is
 //! shared once, whole sentences a piece, and there is nothing to wait for inside.
