@@ -266,10 +266,9 @@ impl Product<'_> {
         };
         let run = width.heights[rows - 1];
         if c.cols() == cols {
-            // SAFETY: the isa of this product chose the kernel. a has these rows (`row` is one of c's,
-            // of which a has as many; in bands, with rows of zeros behind them) and steps, b was seen to
-            // reach to its last panel's last step, c is a block of the tile's rows and columns,
-            // borrowed alone, the bias as wide; in int8 there is a scale for each row and each column.
+            // SAFETY: the isa chose the kernel. a has these rows (bands: and zeros behind them) and steps,
+            // b was seen to reach its last step, c is a block of the tile's extents, ours alone, with a
+            // bias as wide and, in int8, a scale for each row and column.
             unsafe { run(&tile) };
         } else {
             // The last panel is wider than c: the tile goes by way of memory of its own.
