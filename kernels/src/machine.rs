@@ -152,7 +152,7 @@ pub fn read(isa: Isa, block: &[f32]) {
     });
 }
 
-/// Has every thread of the current pool do nothing, `rounds` times, waiting for all each time.
+/// Has every thread of the current crew do nothing, `rounds` times, waiting for all each time.
 pub fn fork_and_join(rounds: usize) {
     for _ in 0..rounds {
         crate::parallel::each(crate::parallel::threads(), &|_| ());

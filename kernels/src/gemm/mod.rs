@@ -75,7 +75,7 @@ use crate::{Isa, MatMut, MatRef, Precision, parallel};
 use blocking::{A_STEP, LONGEST, Product};
 use tile::Microkernel;
 
-/// c `[m, n]` = epilogue(a `[m, k]` · Wᵀ), on the threads of the current pool.
+/// c `[m, n]` = epilogue(a `[m, k]` · Wᵀ), on the threads of the current crew.
 pub fn gemm(isa: Isa, a: MatRef<f32>, b: &PackedB, epilogue: Epilogue, c: MatMut<f32>) {
     assert_fit(a, (b.n(), b.k()), &epilogue, &c);
     assert!(b.precision() != Precision::Int8 || b.k() <= LONGEST, "a sum of {} in int8", b.k());
