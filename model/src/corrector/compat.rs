@@ -21,6 +21,7 @@ use zhengzi_kernels::log_sum_exp::log_sum_exp;
 
 use super::detector::Detector;
 use super::reading::{Gap, filled, top};
+use super::trace::{Considered, Standing, Suspicion, Token, Verdict};
 use super::{Alternative, Correction, Corrector, Passage, Similarity, probability, single};
 use crate::Error;
 use crate::tokenizer::Tokenizer;
@@ -50,8 +51,9 @@ pub(super) fn correct(
 ) -> Result<Vec<Vec<Correction>>, Error> {
     let mut pieces = flagged_pieces(&mut corrector.detector, lines)?;
     let mut corrections = vec![Vec::new(); lines.len()];
-    let Corrector { generator, detector: Detector { tokenizer, arenas, stages, .. }, .. } =
-        corrector;
+    let Corrector {
+        generator, detector: Detector { tokenizer, arenas, stages, trace, .. }, ..
+    } = corrector;
     // Pieces do not see each other: the n-th flagged character of all of them is one batch.
     while !pieces.is_empty() {
         let asked: Vec<(usize, f32)> = pieces
@@ -70,15 +72,44 @@ pub(super) fn correct(
         let begin = Instant::now();
         let network = filled(generator, tokenizer, &gaps, arenas, |gap, _, logits| {
             let (piece, (at, logit)) = (&mut pieces[gap], asked[gap]);
-            let logits = (logits, log_sum_exp(generator.isa(), logits));
-            if let Some((chosen, alternatives)) = choose(tokenizer, piece.ids[at], logits) {
+            let original = piece.ids[at];
+            let best = top(logits, TOP);
+            let choice = choose(tokenizer, original, &best);
+            let whole = log_sum_exp(generator.isa(), logits);
+            let confidence = |id: u32| (logits[id as usize] - whole).exp();
+            if let Some(told) = trace.line(piece.line) {
+                let near = near(tokenizer, original);
+                told.suspects.push(Suspicion {
+                    round: 1,
+                    span: piece.spans[at].clone(),
+                    probability: probability(logit),
+                    own: Some(confidence(original)),
+                    options: best
+                        .iter()
+                        .map(|&id| Considered {
+                            text: tokenizer.token(id).to_owned(),
+                            probability: confidence(id),
+                            is_eligible: is_among(&near, tokenizer, id),
+                            score: None,
+                            parts: Vec::new(),
+                        })
+                        .collect(),
+                    verification: None,
+                    verdict: choice.err().unwrap_or(Verdict::Changed),
+                });
+            }
+            if let Ok(chosen) = choice {
+                let alternatives = best.iter().map(|&id| Alternative {
+                    text: tokenizer.token(id).to_owned(),
+                    probability: confidence(id),
+                });
                 corrections[piece.line].push(Correction {
                     span: piece.spans[at].clone(),
-                    wrong: tokenizer.token(piece.ids[at]).to_owned(),
+                    wrong: tokenizer.token(original).to_owned(),
                     right: Some(tokenizer.token(chosen).to_owned()),
                     detection: probability(logit),
-                    confidence: (logits.0[chosen as usize] - logits.1).exp(),
-                    alternatives,
+                    confidence: confidence(chosen),
+                    alternatives: alternatives.collect(),
                 });
                 piece.ids[at] = chosen;
             }
@@ -93,27 +124,27 @@ pub(super) fn correct(
     Ok(corrections)
 }
 
-/// What replaces the Han character `original`, if anything, and the generator's top five.
-fn choose(
-    tokenizer: &Tokenizer,
-    original: u32,
-    (logits, whole): (&[f32], f32),
-) -> Option<(u32, Vec<Alternative>)> {
-    let best = top(logits, TOP);
+/// What of the generator's `best` replaces the Han character `original`, or why nothing does.
+fn choose(tokenizer: &Tokenizer, original: u32, best: &[u32]) -> Result<u32, Verdict> {
     if best.contains(&original) {
-        return None;
+        return Err(Verdict::Expected);
     }
+    let near = near(tokenizer, original);
+    let chosen = best.iter().copied().find(|&id| is_among(&near, tokenizer, id));
+    chosen.ok_or(Verdict::Unmatched)
+}
+
+/// The characters that may replace `original`: of the same sound, or near in shape.
+fn near(tokenizer: &Tokenizer, original: u32) -> Vec<char> {
+    let Some(wrong) = single(tokenizer.token(original)) else { return Vec::new() };
     let similarity = Similarity::builtin();
-    let wrong = single(tokenizer.token(original))?;
     let mut near = similarity.same_sound(wrong);
     near.extend(similarity.near_in_shape(wrong).into_iter().map(|(c, _)| c));
-    let is_near = |&id: &u32| single(tokenizer.token(id)).is_some_and(|c| near.contains(&c));
-    let chosen = best.iter().copied().find(is_near)?;
-    let alternatives = best.into_iter().map(|id| Alternative {
-        text: tokenizer.token(id).to_owned(),
-        probability: (logits[id as usize] - whole).exp(),
-    });
-    Some((chosen, alternatives.collect()))
+    near
+}
+
+fn is_among(near: &[char], tokenizer: &Tokenizer, id: u32) -> bool {
+    single(tokenizer.token(id)).is_some_and(|c| near.contains(&c))
 }
 
 /// A block, or a piece of one that is too long, as it is read.
@@ -150,6 +181,16 @@ fn flagged_pieces(detector: &mut Detector, lines: &[Passage]) -> Result<Vec<Piec
     let sequences: Vec<&[u32]> = pieces.iter().map(|piece| &piece.ids[..]).collect();
     let logits = detector.replaced(&sequences)?;
     for (piece, logits) in pieces.iter_mut().zip(logits) {
+        if let Some(told) = detector.trace.line(piece.line) {
+            let passage = lines[piece.line];
+            let token = |(span, logit): (&Range<usize>, &f32)| Token {
+                span: span.clone(),
+                probability: probability(*logit),
+                standing: Standing::of(passage, span, is_open_han(passage, span)),
+            };
+            let tokens = piece.spans.iter().zip(&logits).map(token).collect();
+            told.read(passage.text, tokens, probability(0.0));
+        }
         let flagged = logits.into_iter().enumerate().filter(|&(at, logit)| {
             let is_open = is_open_han(lines[piece.line], &piece.spans[at]);
             // A character outside the vocabulary is [UNK], and nobody can say what is wrong with it.

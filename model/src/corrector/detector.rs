@@ -10,6 +10,7 @@ use zhengzi_runtime::{Arenas, Checkpoint, Cpu};
 use super::rounds::Suspect;
 use super::script::{Script, Written};
 use super::segmenter::{Window, windows};
+use super::trace::Trace;
 use super::{Correction, Passage, Policy, Settings, Stages, compat, reading, single};
 use crate::Error;
 use crate::electra::Discriminator;
@@ -26,6 +27,7 @@ pub struct Detector {
     pub(super) settings: Settings,
     pub(super) arenas: Arenas,
     pub(super) stages: Stages,
+    pub(super) trace: Trace,
 }
 
 impl Detector {
@@ -46,6 +48,7 @@ impl Detector {
             settings,
             arenas: Arenas::new(),
             stages: Stages::default(),
+            trace: Trace::default(),
         }
     }
 

@@ -8,6 +8,7 @@
 //! scorer       generator, discriminator and similarity against the original: does a change win?
 //! rounds       put the best on trial, read again, take back what does not win, look for more
 //! compat       pycorrector's algorithm, kept for comparison
+//! trace        either policy's account of what it saw and did
 //! ```
 //!
 //! `docs/correction.md` tells why, with figures. Nothing here changes a text: a [`Correction`] says which bytes should become what.
@@ -24,6 +25,7 @@ pub mod scorer;
 mod script;
 mod segmenter;
 pub mod similarity;
+mod trace;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -40,6 +42,8 @@ pub use detector::Detector;
 pub use filler::{Blank, Filler};
 pub use script::Script;
 pub use similarity::Similarity;
+use trace::Trace;
+pub use trace::{Considered, Explanation, Standing, Suspicion, Token, Verdict, Verification};
 
 /// Which algorithm corrects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -194,6 +198,14 @@ impl Corrector {
             Policy::Default => rounds::correct(self, passages),
             Policy::Compat => compat::correct(self, passages),
         })
+    }
+
+    /// The same, and why.
+    pub fn explain(&mut self, passages: &[Passage]) -> Result<Vec<Explanation>, Error> {
+        self.detector.trace = Trace::of(passages.len());
+        let corrections = self.correct(passages);
+        let trace = std::mem::take(&mut self.detector.trace);
+        Ok(trace.finish(corrections?))
     }
 
     /// Every character of `text` that could be wrong, and how likely the discriminator, which

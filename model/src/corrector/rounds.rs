@@ -57,8 +57,12 @@ pub(super) fn correct(
     let mut tried: HashSet<(usize, usize)> = HashSet::new();
     // The windows worth another round; at first all of them.
     let mut windows: Option<HashSet<(usize, usize)>> = None;
-    for _ in 0..rounds {
+    for round in 1..=rounds {
         corrector.detector.read(&mut read)?;
+        if round == 1 {
+            let threshold = threshold(&corrector.detector);
+            corrector.detector.trace_reading(&read, threshold, margin);
+        }
         let mut suspects = suspects(&corrector.detector, &read);
         suspects.retain(|suspect| {
             let is_open =
@@ -67,6 +71,8 @@ pub(super) fn correct(
         });
         let proposals = propose(corrector, &read, &suspects)?;
         let on_trial = on_trial(&suspects, &proposals);
+        let scored = (&proposals[..], &WEIGHTS);
+        corrector.detector.trace_trials(round, &read, &suspects, scored, &on_trial);
         let mut trials = Vec::new();
         let mut again = HashSet::new();
         for ((suspect, options), outcome) in suspects.into_iter().zip(proposals).zip(on_trial) {
@@ -84,8 +90,11 @@ pub(super) fn correct(
         let first_new = changes.len();
         for (suspect, options) in trials {
             let line = &mut read[suspect.line];
-            let score = verified(options[0].score, suspect.logit, line.logits[suspect.at]);
-            if score >= margin {
+            let (tried, logit) = (options[0].score, line.logits[suspect.at]);
+            let score = verified(tried, suspect.logit, logit);
+            let wins = score >= margin;
+            corrector.detector.trace_verdict(&suspect, line, (tried, logit), wins);
+            if wins {
                 changes.push(Change { suspect, options, score });
             } else {
                 line.put(&suspect, suspect.id);
@@ -186,9 +195,13 @@ impl Change {
     }
 }
 
+fn threshold(detector: &Detector) -> f32 {
+    detector.settings.threshold.unwrap_or(SUSPECT)
+}
+
 /// Every character that reaches the threshold, line by line, left to right.
 pub(super) fn suspects(detector: &Detector, lines: &[Line]) -> Vec<Suspect> {
-    let threshold = logit(detector.settings.threshold.unwrap_or(SUSPECT));
+    let threshold = logit(threshold(detector));
     let mut suspects = Vec::new();
     for (l, line) in lines.iter().enumerate() {
         for (window, part) in line.windows.iter().enumerate() {

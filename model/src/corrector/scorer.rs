@@ -40,11 +40,19 @@ pub const TERMS: usize = 6;
 /// One weight a term of the score.
 pub type Weights = [f32; TERMS];
 
+/// What an explanation calls them.
+pub const NAMES: [&str; TERMS] =
+    ["change", "ln g(candidate)", "ln g(original)", "suspicion", "sound", "shape"];
+
 /// Fitted; see the top.
 pub const WEIGHTS: Weights = [-6.82, 0.68, -0.296, 0.251, 5.401, 2.969];
 
 /// Number of terms of a verified score.
 pub const VERIFICATION_TERMS: usize = 4;
+
+/// What an explanation calls them.
+pub const VERIFICATION_NAMES: [&str; VERIFICATION_TERMS] =
+    ["change", "score", "logit before", "logit after"];
 
 /// Fitted; see the top.
 pub const VERIFICATION_WEIGHTS: [f32; VERIFICATION_TERMS] = [-2.994, 0.279, -0.044, -0.939];
@@ -53,6 +61,29 @@ impl Evidence {
     /// What [`Weights`] multiply.
     pub fn terms(&self) -> [f32; TERMS] {
         [1.0, self.chosen, self.original, self.suspicion, self.sound, self.shape]
+    }
+
+    /// What [`score`] is the sum of.
+    pub fn parts(&self, weights: &Weights) -> Vec<Part> {
+        parts(&NAMES, &self.terms(), weights)
+    }
+}
+
+/// A part of a score.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Part {
+    /// What is weighed.
+    pub name: &'static str,
+    /// How much of it there is.
+    pub value: f32,
+    /// How much each of it counts.
+    pub weight: f32,
+}
+
+impl Part {
+    /// What it adds to the score.
+    pub fn product(&self) -> f32 {
+        self.weight * self.value
     }
 }
 
@@ -70,6 +101,17 @@ pub fn verification_terms(score: f32, before: f32, after: f32) -> [f32; VERIFICA
 /// The score of a change after the discriminator has read the corrected sentence.
 pub fn verified(score: f32, before: f32, after: f32) -> f32 {
     dot(&VERIFICATION_WEIGHTS, &verification_terms(score, before, after))
+}
+
+/// What [`verified`] is the sum of.
+pub fn verification_parts(score: f32, before: f32, after: f32) -> Vec<Part> {
+    let terms = verification_terms(score, before, after);
+    parts(&VERIFICATION_NAMES, &terms, &VERIFICATION_WEIGHTS)
+}
+
+fn parts(names: &[&'static str], terms: &[f32], weights: &[f32]) -> Vec<Part> {
+    let terms = names.iter().zip(terms).zip(weights);
+    terms.map(|((&name, &value), &weight)| Part { name, value, weight }).collect()
 }
 
 fn dot<const N: usize>(weights: &[f32; N], terms: &[f32; N]) -> f32 {
