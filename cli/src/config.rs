@@ -20,11 +20,13 @@ use crate::args::{Args, ConfigArgs};
 const NAME: &str = "zhengzi.toml";
 
 /// What it may set, by kind.
-const SETTINGS: [(&str, Kind); 15] = [
+const SETTINGS: [(&str, Kind); 17] = [
     ("model", Kind::Model),
     ("detector", Kind::Model),
     ("generator", Kind::Model),
     ("policy", Kind::Text),
+    ("mode", Kind::Text),
+    ("calibration", Kind::Files),
     ("threshold", Kind::Number),
     ("margin", Kind::Number),
     ("top-k", Kind::Number),

@@ -9,13 +9,11 @@ use std::process::ExitCode;
 use tempfile::Builder;
 use zhengzi_kernels::{Isa, Precision};
 use zhengzi_model::convert::{Conversion, Folder};
-use zhengzi_runtime::{Cpu, TensorFile};
+use zhengzi_runtime::Cpu;
 
 use crate::args::{ConvertArgs, Layout};
+use crate::new_file::{self, PREFIX, folder_of, readable};
 use crate::{cores, interrupt};
-
-/// How a temporary file or folder that stayed behind is known.
-const PREFIX: &str = ".zhengzi-";
 
 /// Runs the command.
 pub fn run(args: &ConvertArgs) -> Result<ExitCode, Box<dyn Error>> {
@@ -36,7 +34,8 @@ pub fn run(args: &ConvertArgs) -> Result<ExitCode, Box<dyn Error>> {
                 let output = output.display();
                 return Err(format!("{output}: is what is converted: name another file").into());
             }
-            write_file(&conversion.panels(), output).map_err(failed)?;
+            let panels = conversion.panels();
+            new_file::write(output, |out| panels.write(out)).map_err(failed)?;
         }
         Layout::Hf => {
             if fs::symlink_metadata(output).is_ok() {
@@ -55,25 +54,6 @@ pub fn run(args: &ConvertArgs) -> Result<ExitCode, Box<dyn Error>> {
 fn is_same(input: &Path, output: &Path) -> bool {
     let real = |path: &Path| fs::canonicalize(path).ok();
     real(input).is_some_and(|input| real(output) == Some(input))
-}
-
-/// Beside its place first, then in it.
-fn write_file(tensors: &TensorFile, path: &Path) -> io::Result<()> {
-    // What a link points to is replaced, not the link.
-    let path = fs::canonicalize(path).unwrap_or(path.to_owned());
-    let mut builder = Builder::new();
-    builder.prefix(PREFIX).suffix(".tmp");
-    readable(&mut builder, 0o666);
-    let file = builder.tempfile_in(folder_of(&path))?;
-    interrupt::unfinished(file.path());
-    let mut out = BufWriter::new(file);
-    tensors.write(&mut out)?;
-    let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
-    file.as_file().sync_all()?;
-    interrupt::finish(|| file.persist(&path).map_err(|error| error.error))?;
-    // The name is on the disk when its folder is. Not every system lets a folder be opened.
-    _ = File::open(folder_of(&path)).and_then(|folder| folder.sync_all());
-    Ok(())
 }
 
 /// One model straight into the folder, a pair into folders of their own below it.
@@ -102,21 +82,4 @@ fn write_folders(folders: &[Folder], path: &Path) -> io::Result<()> {
         _ = whole.keep();
         Ok(())
     })
-}
-
-/// What a new file or folder may be used for, as the umask has it, instead of by its owner alone.
-#[cfg(unix)]
-fn readable(builder: &mut Builder, mode: u32) {
-    use std::os::unix::fs::PermissionsExt;
-    builder.permissions(fs::Permissions::from_mode(mode));
-}
-
-#[cfg(not(unix))]
-fn readable(_: &mut Builder, _: u32) {}
-
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
 }

@@ -7,6 +7,7 @@
 
 mod args;
 mod bench;
+mod calibrate;
 mod config;
 mod convert;
 mod cores;
@@ -20,6 +21,7 @@ mod interrupt;
 mod locale;
 mod manual;
 mod message;
+mod new_file;
 mod offset;
 mod progress;
 mod report;
@@ -76,6 +78,7 @@ fn run() -> Result<ExitCode, Box<dyn Error>> {
         Command::Detect(args) => correct::detect(&args.text),
         Command::Fill(args) => fill::run(args),
         Command::Evaluate(args) => evaluate::run(args),
+        Command::Calibrate(args) => calibrate::run(args),
         Command::Convert(args) => convert::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Bench(args) => bench::run(args),

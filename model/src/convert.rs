@@ -10,6 +10,7 @@ use zhengzi_kernels::Precision;
 use zhengzi_runtime::{Cpu, Parts, TensorFile};
 
 use crate::Error;
+use crate::corrector::calibration::{self, Calibration, Origin};
 use crate::electra::{Discriminator, Generator};
 use crate::pair::{ModelPaths, Opened, Pair};
 
@@ -20,6 +21,8 @@ pub struct Conversion {
     vocabulary: String,
     /// A text for `tokenizer_config.json`.
     rules: String,
+    /// The text of the pair's calibration, where it has its own.
+    calibration: Option<String>,
     precision: Precision,
 }
 
@@ -50,10 +53,14 @@ impl Conversion {
             halves: Vec::new(),
             vocabulary: String::new(),
             rules: String::new(),
+            calibration: None,
             precision,
         };
         let [detector, generator] = Pair::named(paths)?.open()?;
         if let Some(half) = detector {
+            let (calibration, origin) = Calibration::find(None, &half.checkpoint)?;
+            let is_own = origin != Origin::Borrowed;
+            conversion.calibration = is_own.then(|| calibration.to_json());
             let parts = Discriminator::take_down(&half.checkpoint, &half.config, cpu, precision)?;
             conversion.add("discriminator", half, parts);
         }
@@ -86,6 +93,9 @@ impl Conversion {
             ("vocab".to_owned(), self.vocabulary.clone()),
             ("tokenizer_config".to_owned(), self.rules.clone()),
         ]);
+        if let Some(calibration) = &self.calibration {
+            metadata.insert(calibration::METADATA_KEY.to_owned(), calibration.clone());
+        }
         for half in &self.halves {
             metadata.insert(format!("{}.config", half.name), half.config.clone());
         }
@@ -96,14 +106,16 @@ impl Conversion {
     /// A folder for each half, as Hugging Face lays them out, weights in f32 or bf16. Best of a model
     /// that was taken apart in f32.
     pub fn folders(&self, precision: Precision) -> Vec<Folder> {
-        let folder = |half: &Half| Folder {
-            name: half.name,
-            texts: vec![
+        let folder = |half: &Half| {
+            let mut texts = vec![
                 ("config.json", half.config.clone()),
                 ("vocab.txt", self.vocabulary.clone()),
                 ("tokenizer_config.json", self.rules.clone()),
-            ],
-            weights: TensorFile::rows(&half.parts, precision),
+            ];
+            // It lies beside the discriminator's weights.
+            let calibration = self.calibration.clone().filter(|_| half.name == "discriminator");
+            texts.extend(calibration.map(|text| (calibration::FILE_NAME, text)));
+            Folder { name: half.name, texts, weights: TensorFile::rows(&half.parts, precision) }
         };
         self.halves.iter().map(folder).collect()
     }

@@ -12,7 +12,10 @@ struct Aligned<T: ?Sized>(T);
 static TINY_ZH: &Aligned<[u8]> =
     &Aligned(*include_bytes!("../data/tiny-zh/tiny-zh-int8.safetensors"));
 
+/// What stands for its path.
+pub(crate) const NAME: &str = "embedded model";
+
 /// Both halves of `tiny-zh`.
 pub fn checkpoint() -> Result<Checkpoint, CheckpointError> {
-    Checkpoint::from_static("embedded model", &TINY_ZH.0)
+    Checkpoint::from_static(NAME, &TINY_ZH.0)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 use serde::{Serialize, Serializer};
-use zhengzi_model::corrector::{self, Decisions, Settings};
+use zhengzi_model::corrector::{self, Decisions, Settings, calibration};
 
 use super::count;
 
@@ -17,11 +17,19 @@ pub struct DecisionArgs {
     #[arg(long, value_enum, default_value_t)]
     pub policy: Policy,
 
+    /// How readily to change: rarely without need, as is best, or whatever may be wrong
+    #[arg(long, value_enum, default_value_t)]
+    mode: Mode,
+
+    /// The file of `calibrate` to decide by [default: the model's own]
+    #[arg(long, value_name = "FILE")]
+    calibration: Option<PathBuf>,
+
     /// Probability from which a character counts as suspicious, 0 to 1 [default: the policy's]
     #[arg(long, value_name = "P", value_parser = probability)]
     threshold: Option<f32>,
 
-    /// How far a change must be ahead of the original [default: the policy's]
+    /// How far a change must be ahead of the original [default: the mode's]
     #[arg(long, value_name = "M", value_parser = finite, allow_negative_numbers = true)]
     margin: Option<f32>,
 
@@ -59,6 +67,15 @@ pub enum Policy {
 
 #[derive(Clone, Copy, Debug, Default, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
+pub enum Mode {
+    Careful,
+    #[default]
+    Balanced,
+    Eager,
+}
+
+#[derive(Clone, Copy, Debug, Default, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
 pub enum Script {
     #[default]
     Auto,
@@ -75,6 +92,12 @@ impl DecisionArgs {
                 Policy::Default => corrector::Policy::Default,
                 Policy::Compat => corrector::Policy::Compat,
             },
+            mode: match self.mode {
+                Mode::Careful => calibration::Mode::Careful,
+                Mode::Balanced => calibration::Mode::Balanced,
+                Mode::Eager => calibration::Mode::Eager,
+            },
+            calibration: self.calibration.clone(),
             threshold: self.threshold.or(default.threshold),
             margin: self.margin.or(default.margin),
             top_k: self.top_k.unwrap_or(default.top_k),
@@ -104,7 +127,7 @@ fn names<S: Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::Ok, S::Er
     serializer.collect_seq(paths.iter().map(|path| path.to_string_lossy()))
 }
 
-fn probability(typed: &str) -> Result<f32, String> {
+pub(super) fn probability(typed: &str) -> Result<f32, String> {
     match typed.parse() {
         Ok(p) if (0.0..=1.0).contains(&p) => Ok(p),
         _ => Err("a probability is a number from 0 to 1".to_owned()),

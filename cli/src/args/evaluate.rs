@@ -32,6 +32,11 @@ pub struct EvaluateArgs {
     #[arg(long, value_name = "FILE")]
     pub dump: Option<PathBuf>,
 
+    /// Also count how far the wrong characters came: suspected, the right one among the
+    /// candidates, ranked first, changed. (Slower)
+    #[arg(long)]
+    pub funnel: bool,
+
     /// How to write the figures
     #[arg(long, value_enum, default_value_t)]
     pub format: Answer,

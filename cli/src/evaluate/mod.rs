@@ -10,8 +10,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use zhengzi_model::corrector::{Corrector, Passage, apply};
-use zhengzi_model::evaluation::{Figures, Outcome, Score, TestSet};
+use zhengzi_model::corrector::{Corrector, Passage, Tokens, apply};
+use zhengzi_model::evaluation::{Figures, Funnel, Outcome, Score, TestSet};
 
 use crate::args::{Answer, DecisionArgs, EvaluateArgs, able_terminal};
 use crate::inspect::say_loaded;
@@ -37,7 +37,12 @@ pub fn run(args: &EvaluateArgs) -> Result<ExitCode, Box<dyn Error>> {
     let mut measured = Vec::with_capacity(sets.len());
     let ignored = args.ignore.as_deref().unwrap_or_default();
     for set in &sets {
-        measured.push(measure(&mut corrector, set, ignored, &mut dump, &mut progress)?);
+        let mut funnel = args.funnel.then(Funnel::default);
+        let before = corrector.stages().tokens;
+        let (score, time) =
+            measure(&mut corrector, set, ignored, &mut funnel, &mut dump, &mut progress)?;
+        let tokens = corrector.stages().tokens.since(before);
+        measured.push(Measured { set, figures: score.figures(), score, tokens, funnel, time });
     }
     drop(progress);
     if let Some(dump) = &mut dump {
@@ -58,6 +63,10 @@ struct Measured<'a> {
     set: &'a TestSet,
     score: Score,
     figures: Figures,
+    /// What the networks had to read.
+    tokens: Tokens,
+    /// How far the wrong characters came, if that was asked for.
+    funnel: Option<Funnel>,
     /// What the corrector took, without reading files and loading the model.
     time: Duration,
 }
@@ -68,19 +77,27 @@ impl Measured<'_> {
     }
 }
 
-fn measure<'a>(
+fn measure(
     corrector: &mut Corrector,
-    set: &'a TestSet,
+    set: &TestSet,
     ignored: &str,
+    funnel: &mut Option<Funnel>,
     dump: &mut Option<Dump>,
     progress: &mut Progress,
-) -> Result<Measured<'a>, Box<dyn Error>> {
+) -> Result<(Score, Duration), Box<dyn Error>> {
     let mut score = Score::new(ignored);
     let mut time = Duration::ZERO;
     for pairs in set.pairs.chunks(BATCH_LINES) {
         let lines: Vec<Passage> = pairs.iter().map(|pair| pair.wrong.as_str().into()).collect();
         let begin = Instant::now();
-        let found = corrector.correct(&lines)?;
+        let found = match funnel {
+            None => corrector.correct(&lines)?,
+            Some(funnel) => {
+                let told = corrector.explain(&lines)?;
+                pairs.iter().zip(&told).for_each(|(pair, told)| funnel.add(pair, told));
+                told.into_iter().map(|told| told.corrections).collect()
+            }
+        };
         time += begin.elapsed();
         for (pair, corrections) in pairs.iter().zip(&found) {
             let got = apply(&pair.wrong, corrections);
@@ -95,7 +112,7 @@ fn measure<'a>(
         let bytes: usize = pairs.iter().map(|pair| pair.wrong.len()).sum();
         progress.advance(bytes as u64, pairs.len() as u64);
     }
-    Ok(Measured { set, figures: score.figures(), score, time })
+    Ok((score, time))
 }
 
 fn json(
@@ -111,6 +128,8 @@ fn json(
         erroneous: measured.score.erroneous(),
         unequal: measured.score.unequal(),
         figures: &measured.figures,
+        cost: measured.tokens.cost(),
+        funnel: measured.funnel,
         sentences_per_second: measured.sentences_per_second(),
         seconds: measured.time.as_secs_f64(),
         ignore: args.ignore.as_deref(),
@@ -129,6 +148,10 @@ struct JsonFigures<'a> {
     unequal: usize,
     #[serde(flatten)]
     figures: &'a Figures,
+    /// Tokens read for each token of text.
+    cost: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    funnel: Option<Funnel>,
     sentences_per_second: f64,
     seconds: f64,
     ignore: Option<&'a str>,

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use zhengzi_model::evaluation::{Figures, Level, Measures};
+use zhengzi_model::corrector::Tokens;
+use zhengzi_model::evaluation::{Figures, Funnel, Level, Measures};
 
 use super::Measured;
 use crate::args::EvaluateArgs;
@@ -33,7 +34,7 @@ pub fn write(
     let rows = rows(measured);
     writeln!(out, "By sentence, strict\n")?;
     let head = ["file", "sentences", DETECTION, CORRECTION, "false alarms", "accuracy"];
-    let strict = rows.iter().map(|Row { name, sentences, figures, rate }| {
+    let strict = rows.iter().map(|Row { name, sentences, figures, cost, rate, .. }| {
         let Level { detection, correction } = figures.strict;
         let uncertain =
             figures.uncertainty.map_or(String::new(), |u| format!(" ± {:.1}", 100.0 * u));
@@ -44,10 +45,11 @@ pub fn write(
             triple(correction) + &uncertain,
             percent(figures.false_alarm_rate),
             percent(figures.accuracy),
+            cost.map_or("–".to_owned(), |cost| format!("{cost:.2}")),
             format!("{rate:.0}"),
         ]
     });
-    table(out, &[&head[..], &["sentences/s"]].concat(), strict.collect())?;
+    table(out, &[&head[..], &["cost", "sentences/s"]].concat(), strict.collect())?;
     type Kind = fn(&Figures) -> Level;
     let others: [(&str, Kind); 2] =
         [("By sentence, loose", |f| f.loose), ("By character", |f| f.character)];
@@ -59,7 +61,25 @@ pub fn write(
         });
         table(out, &["file", DETECTION, CORRECTION], rows.collect())?;
     }
+    funnels(out, &rows)?;
     notes(out, measured)
+}
+
+/// Where wrong characters were lost, if that was asked for.
+fn funnels(out: &mut impl Write, rows: &[Row]) -> io::Result<()> {
+    let shown = rows.iter().filter_map(|row| Some((row, row.funnel?))).map(|(row, funnel)| {
+        let Funnel { wrong, suspected, candidates, first, corrected } = funnel;
+        let counts = [wrong, suspected, candidates, first, corrected].map(|n| n.to_string());
+        let oracle = (suspected > 0).then(|| candidates as f64 / suspected as f64);
+        [vec![row.name.clone()], counts.to_vec(), vec![percent(oracle)]].concat()
+    });
+    let shown: Vec<Vec<String>> = shown.collect();
+    if shown.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nWrong characters: how far they came\n")?;
+    let head = ["file", "wrong", "suspected", "right one among candidates", "ranked first"];
+    table(out, &[&head[..], &["corrected", "oracle"]].concat(), shown)
 }
 
 fn notes(out: &mut impl Write, measured: &[Measured]) -> io::Result<()> {
@@ -77,6 +97,9 @@ struct Row {
     name: String,
     sentences: usize,
     figures: Figures,
+    /// Tokens read for each token of text.
+    cost: Option<f64>,
+    funnel: Option<Funnel>,
     /// Sentences a second.
     rate: f64,
 }
@@ -91,6 +114,8 @@ fn rows(measured: &[Measured]) -> Vec<Row> {
             name,
             sentences: one.score.sentences(),
             figures: one.figures.clone(),
+            cost: one.tokens.cost(),
+            funnel: one.funnel,
             rate: one.sentences_per_second(),
         })
         .collect();
@@ -98,8 +123,18 @@ fn rows(measured: &[Measured]) -> Vec<Row> {
         let figures: Vec<Figures> = rows.iter().map(|row| row.figures.clone()).collect();
         let sentences = rows.iter().map(|row| row.sentences).sum();
         let time: Duration = measured.iter().map(|one| one.time).sum();
+        let mut tokens = Tokens::default();
+        let mut funnel: Option<Funnel> = None;
+        for one in measured {
+            tokens += one.tokens;
+            if let Some(one) = one.funnel {
+                *funnel.get_or_insert_default() += one;
+            }
+        }
         rows.push(Row {
             name: "mean".to_owned(),
+            cost: tokens.cost(),
+            funnel,
             sentences,
             figures: Figures::mean(&figures),
             rate: sentences as f64 / time.as_secs_f64(),

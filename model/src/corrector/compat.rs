@@ -20,6 +20,7 @@ use std::time::Instant;
 use zhengzi_kernels::log_sum_exp::log_sum_exp;
 
 use super::detector::Detector;
+use super::detector::count;
 use super::reading::{Gap, filled, top};
 use super::trace::{Considered, Standing, Suspicion, Token, Verdict};
 use super::{Alternative, Correction, Corrector, Passage, Similarity, probability, single};
@@ -115,6 +116,7 @@ pub(super) fn correct(
             }
         })?;
         stages.generator += network;
+        stages.tokens.generator += count(gaps.iter().map(|gap| &gap.ids[..]));
         stages.scoring += begin.elapsed().saturating_sub(network);
         pieces.retain(|piece| !piece.flagged.is_empty());
     }

@@ -132,6 +132,7 @@ impl Detector {
         let Detector { discriminator, tokenizer, arenas, .. } = self;
         let logits = reading::replaced(discriminator, tokenizer, sequences, arenas)?;
         self.stages.discriminator += begin.elapsed();
+        self.stages.tokens.discriminator += count(sequences.iter().copied());
         Ok(logits)
     }
 
@@ -140,8 +141,14 @@ impl Detector {
         let begin = Instant::now();
         let encoding = self.tokenizer.encode(text);
         self.stages.tokenizer += begin.elapsed();
+        self.stages.tokens.text += encoding.ids.len() as u64;
         encoding
     }
+}
+
+/// Tokens in all.
+pub(super) fn count<'a>(sequences: impl Iterator<Item = &'a [u32]>) -> u64 {
+    sequences.map(|ids| ids.len() as u64).sum()
 }
 
 /// A line of text as the corrector reads it.
@@ -186,6 +193,12 @@ impl<'a> Line<'a> {
     /// The script that it is written in.
     pub(super) fn written(&self, setting: Script) -> Written {
         *self.written.get_or_init(|| setting.of(self.passage.text))
+    }
+
+    /// The mean of the discriminator's logits over what `window` judges.
+    pub(super) fn mean_logit(&self, window: usize) -> f32 {
+        let judged = &self.logits[self.windows[window].judged.clone()];
+        judged.iter().sum::<f32>() / judged.len() as f32
     }
 
     /// Puts `id` in the place of a suspect; its window must be read again.

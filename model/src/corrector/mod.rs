@@ -1,6 +1,7 @@
 //! Text in, corrections out.
 //!
 //! ```text
+//! calibration  the numbers by which all below decide, fitted for a pair of networks
 //! decisions    what the user decided: frozen words, changes made before anything is read
 //! detector     windows of the line → the discriminator → which characters look replaced
 //! candidates   for each of them: characters near in sound or shape, and the generator's own
@@ -13,6 +14,7 @@
 //!
 //! `docs/correction.md` tells why, with figures. Nothing here changes a text: a [`Correction`] says which bytes should become what.
 
+pub mod calibration;
 mod candidates;
 mod compat;
 mod decisions;
@@ -27,7 +29,8 @@ mod segmenter;
 pub mod similarity;
 mod trace;
 
-use std::ops::Range;
+use std::ops::{AddAssign, Range};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +39,7 @@ use zhengzi_runtime::{Checkpoint, Cpu};
 use crate::Error;
 use crate::electra::Generator;
 use crate::pair::{ModelPaths, Pair};
+use calibration::{Calibration, Mode, Origin};
 use candidates::Candidates;
 pub use decisions::Decisions;
 pub use detector::Detector;
@@ -60,9 +64,13 @@ pub enum Policy {
 pub struct Settings {
     /// The algorithm.
     pub policy: Policy,
+    /// How readily a text is changed; no matter to `compat`.
+    pub mode: Mode,
+    /// The file of numbers to decide by, where it is not the model's own.
+    pub calibration: Option<PathBuf>,
     /// A character whose probability of being replaced reaches this is looked at, in [0, 1].
     pub threshold: Option<f32>,
-    /// By how much a change must win against the original, in natural log-odds.
+    /// By how much a change must win against the original, in natural log-odds, whatever the mode.
     pub margin: Option<f32>,
     /// How many of the generator's own proposals are candidates beside the similar characters.
     pub top_k: usize,
@@ -78,6 +86,8 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             policy: Policy::Default,
+            mode: Mode::Balanced,
+            calibration: None,
             threshold: None,
             margin: None,
             top_k: 5,
@@ -153,6 +163,45 @@ pub struct Stages {
     pub generator: Duration,
     /// Weighing candidates.
     pub scoring: Duration,
+    /// What the networks had to read.
+    pub tokens: Tokens,
+}
+
+/// Tokens, `[CLS]` and `[SEP]` not counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tokens {
+    /// Of the texts.
+    pub text: u64,
+    /// Read by the discriminator, the second readings included.
+    pub discriminator: u64,
+    /// Read by the generator.
+    pub generator: u64,
+}
+
+impl AddAssign for Tokens {
+    fn add_assign(&mut self, other: Tokens) {
+        self.text += other.text;
+        self.discriminator += other.discriminator;
+        self.generator += other.generator;
+    }
+}
+
+impl Tokens {
+    /// Tokens read for each token of text: what a policy costs, whatever the machine.
+    /// `None` where there was no text.
+    pub fn cost(&self) -> Option<f64> {
+        let read = self.discriminator + self.generator;
+        (self.text > 0).then(|| read as f64 / self.text as f64)
+    }
+
+    /// What was added since it was `before`.
+    pub fn since(self, before: Tokens) -> Tokens {
+        Tokens {
+            text: self.text - before.text,
+            discriminator: self.discriminator - before.discriminator,
+            generator: self.generator - before.generator,
+        }
+    }
 }
 
 /// A candidate for a place.
@@ -169,6 +218,8 @@ pub struct Corrector {
     detector: Detector,
     generator: Generator,
     candidates: Candidates,
+    calibration: Calibration,
+    origin: Origin,
 }
 
 impl Corrector {
@@ -177,8 +228,21 @@ impl Corrector {
         // To read the table takes about as long as to open a small model: side by side.
         _ = std::thread::Builder::new().spawn(Similarity::builtin);
         let (tokenizer, discriminator, generator) = Pair::resolve(paths)?.load(cpu)?;
+        let named = settings.calibration.as_deref();
+        let (calibration, origin) = Calibration::find(named, discriminator.checkpoint())?;
         let detector = Detector::new(tokenizer, discriminator, settings);
-        Ok(Corrector { detector, generator, candidates: Candidates::default() })
+        let candidates = Candidates::default();
+        Ok(Corrector { detector, generator, candidates, calibration, origin })
+    }
+
+    /// By which numbers it decides, and where they came from.
+    pub fn calibration(&self) -> (&Calibration, &Origin) {
+        (&self.calibration, &self.origin)
+    }
+
+    /// The probability from which a character is a suspect.
+    fn threshold(&self) -> f32 {
+        self.detector.settings.threshold.unwrap_or(self.calibration.threshold)
     }
 
     /// The files of the discriminator's and the generator's weights.

@@ -16,29 +16,23 @@ use std::time::Instant;
 
 use zhengzi_kernels::log_sum_exp::log_sum_exp;
 
+use super::calibration::Calibration;
 use super::candidates::Candidate;
-use super::detector::{Detector, Line, is_han_char, logit};
+use super::detector::{Detector, Line, count, is_han_char, logit};
 use super::reading::{Gap, filled, top};
-use super::scorer::{Evidence, WEIGHTS, Weights, score, verified};
+use super::scorer::{Evidence, Hearing, Weights, score, verified};
 use super::script::Written;
 use super::{Alternative, Correction, Corrector, Passage, probability, single};
 use crate::Error;
 use crate::tokenizer::Tokenizer;
 
-/// The probability from which a character is a suspect. Low: the discriminator nominates,
-/// the score decides.
-const SUSPECT: f32 = 0.12;
-
-/// The score below which a candidate is not worth a second reading.
-const HOPELESS: f32 = -2.0;
-
 /// Tokens on either side of its mask that the generator sees: the sentence and its neighbours.
 /// A whole window for each suspect would cost the square of the window's length.
 const CONTEXT: usize = 64;
 
-/// By how much a change must win. Below 0 because the weights were fitted where an error is
-/// rarer than a suspicion: `docs/correction.md` shows what each margin finds and alarms.
-const MARGIN: f32 = -0.5;
+/// Tokens from one mask to the next in a reading, at least. At this distance they cost no correction;
+/// masks side by side hide from the generator what it has to go by.
+const APART: usize = 8;
 
 /// Alternatives that a correction carries.
 const ALTERNATIVES: usize = 5;
@@ -49,7 +43,9 @@ pub(super) fn correct(
     passages: &[Passage],
 ) -> Result<Vec<Vec<Correction>>, Error> {
     let settings = &corrector.detector.settings;
-    let (rounds, margin) = (settings.rounds, settings.margin.unwrap_or(MARGIN));
+    let rounds = settings.rounds;
+    let margin = settings.margin.unwrap_or(corrector.calibration.margins.of(settings.mode));
+    let threshold = corrector.threshold();
     let mut read: Vec<Line> =
         passages.iter().map(|&passage| Line::new(&mut corrector.detector, passage)).collect();
     let mut changes: Vec<Change> = Vec::new();
@@ -60,27 +56,28 @@ pub(super) fn correct(
     for round in 1..=rounds {
         corrector.detector.read(&mut read)?;
         if round == 1 {
-            let threshold = threshold(&corrector.detector);
             corrector.detector.trace_reading(&read, threshold, margin);
         }
-        let mut suspects = suspects(&corrector.detector, &read);
+        let mut suspects = suspects(&corrector.detector, &read, threshold);
         suspects.retain(|suspect| {
             let is_open =
                 windows.as_ref().is_none_or(|w| w.contains(&(suspect.line, suspect.window)));
             is_open && !tried.contains(&(suspect.line, suspect.at))
         });
         let proposals = propose(corrector, &read, &suspects)?;
-        let on_trial = on_trial(&suspects, &proposals);
-        let scored = (&proposals[..], &WEIGHTS);
+        let Calibration { score, hopeless, .. } = corrector.calibration;
+        let on_trial = on_trial(&suspects, &proposals, hopeless);
+        let scored = (&proposals[..], &score);
         corrector.detector.trace_trials(round, &read, &suspects, scored, &on_trial);
         let mut trials = Vec::new();
         let mut again = HashSet::new();
         for ((suspect, options), outcome) in suspects.into_iter().zip(proposals).zip(on_trial) {
             match outcome {
                 Trial::Now => {
+                    let hearing = hearing(&read, &suspect, &options);
                     read[suspect.line].put(&suspect, options[0].candidate.id);
                     tried.insert((suspect.line, suspect.at));
-                    trials.push((suspect, options));
+                    trials.push((suspect, options, hearing));
                 }
                 Trial::Later => drop(again.insert((suspect.line, suspect.window))),
                 Trial::Never => {}
@@ -88,12 +85,13 @@ pub(super) fn correct(
         }
         corrector.detector.read(&mut read)?;
         let first_new = changes.len();
-        for (suspect, options) in trials {
+        for (suspect, options, hearing) in trials {
             let line = &mut read[suspect.line];
-            let (tried, logit) = (options[0].score, line.logits[suspect.at]);
-            let score = verified(tried, suspect.logit, logit);
+            let hearing = Hearing { after: line.logits[suspect.at], ..hearing };
+            let weights = &corrector.calibration.verification;
+            let score = verified(weights, &hearing);
             let wins = score >= margin;
-            corrector.detector.trace_verdict(&suspect, line, (tried, logit), wins);
+            corrector.detector.trace_verdict(&suspect, line, &hearing.parts(weights), wins);
             if wins {
                 changes.push(Change { suspect, options, score });
             } else {
@@ -143,14 +141,18 @@ pub(super) enum Trial {
 }
 
 /// The trial of each suspect, `suspects` in order of their places.
-pub(super) fn on_trial(suspects: &[Suspect], proposals: &[Vec<Scored>]) -> Vec<Trial> {
+pub(super) fn on_trial(
+    suspects: &[Suspect],
+    proposals: &[Vec<Scored>],
+    hopeless: f32,
+) -> Vec<Trial> {
     let score = |i: usize| proposals[i].first().map_or(f32::NEG_INFINITY, |best| best.score);
     let beats = |i: usize, j: usize| {
         let (a, b) = (&suspects[i], &suspects[j]);
         a.line == b.line && a.at.abs_diff(b.at) == 1 && score(i) > score(j)
     };
     let trial = |i: usize| {
-        if score(i) < HOPELESS {
+        if score(i) < hopeless {
             Trial::Never
         } else if (i > 0 && beats(i - 1, i)) || (i + 1 < suspects.len() && beats(i + 1, i)) {
             Trial::Later
@@ -195,13 +197,22 @@ impl Change {
     }
 }
 
-fn threshold(detector: &Detector) -> f32 {
-    detector.settings.threshold.unwrap_or(SUSPECT)
+/// What is known of the best of `options` before it takes the place of `suspect`.
+pub(super) fn hearing(lines: &[Line], suspect: &Suspect, options: &[Scored]) -> Hearing {
+    let best = options[0].score;
+    let next = options.get(1).map_or(f32::NEG_INFINITY, |next| next.score);
+    Hearing {
+        score: best,
+        ahead: (best - next).min(Hearing::FAR_AHEAD),
+        before: suspect.logit,
+        after: suspect.logit,
+        line: lines[suspect.line].mean_logit(suspect.window),
+    }
 }
 
 /// Every character that reaches the threshold, line by line, left to right.
-pub(super) fn suspects(detector: &Detector, lines: &[Line]) -> Vec<Suspect> {
-    let threshold = logit(threshold(detector));
+pub(super) fn suspects(detector: &Detector, lines: &[Line], threshold: f32) -> Vec<Suspect> {
+    let threshold = logit(threshold);
     let mut suspects = Vec::new();
     for (l, line) in lines.iter().enumerate() {
         for (window, part) in line.windows.iter().enumerate() {
@@ -222,37 +233,67 @@ pub(super) fn propose(
     lines: &[Line],
     suspects: &[Suspect],
 ) -> Result<Vec<Vec<Scored>>, Error> {
-    let Corrector { detector, generator, candidates } = corrector;
+    let Corrector { detector, generator, candidates, calibration, .. } = corrector;
     let Detector { tokenizer, arenas, settings, stages, .. } = detector;
-    // One mask a reading: several at once cost less and lose a fifth of the corrections.
-    let gaps: Vec<Gap> = suspects
-        .iter()
-        .map(|suspect| {
-            let line = &lines[suspect.line];
-            let window = &line.windows[suspect.window].tokens;
-            let start = window.start.max(suspect.at.saturating_sub(CONTEXT));
-            let end = window.end.min(suspect.at + CONTEXT + 1);
-            let at = suspect.at - start;
-            let mut ids = line.ids[start..end].to_vec();
-            ids[at] = tokenizer.mask();
-            Gap { ids, at: vec![at] }
-        })
-        .collect();
-    let mut proposals = Vec::with_capacity(suspects.len());
+    let readings = readings(suspects);
+    let gap = |reading: &Vec<usize>| {
+        let places = reading.iter().map(|&i| suspects[i].at);
+        let (first, last) = (&suspects[reading[0]], &suspects[reading[reading.len() - 1]]);
+        let line = &lines[first.line];
+        let window = &line.windows[first.window].tokens;
+        let start = window.start.max(first.at.saturating_sub(CONTEXT));
+        let end = window.end.min(last.at + CONTEXT + 1);
+        let mut ids = line.ids[start..end].to_vec();
+        let at: Vec<usize> = places.map(|place| place - start).collect();
+        at.iter().for_each(|&at| ids[at] = tokenizer.mask());
+        Gap { ids, at }
+    };
+    let gaps: Vec<Gap> = readings.iter().map(gap).collect();
+    let mut proposals = vec![Vec::new(); suspects.len()];
     let begin = Instant::now();
-    let network = filled(generator, tokenizer, &gaps, arenas, |gap, _, logits| {
-        let suspect = &suspects[gap];
+    let network = filled(generator, tokenizer, &gaps, arenas, |gap, place, logits| {
+        let i = readings[gap][place];
+        let suspect = &suspects[i];
         let written = lines[suspect.line].written(settings.script);
         let candidates = candidates.of(tokenizer, suspect.id, written);
         let logits = (logits, log_sum_exp(generator.isa(), logits));
-        proposals.push(options(tokenizer, candidates, written, settings.top_k, suspect, logits));
+        let mut options = options(tokenizer, candidates, written, settings.top_k, suspect, logits);
+        rescore(&calibration.score, &mut options);
+        proposals[i] = options;
     })?;
     stages.generator += network;
+    stages.tokens.generator += count(gaps.iter().map(|gap| &gap.ids[..]));
     stages.scoring += begin.elapsed().saturating_sub(network);
     Ok(proposals)
 }
 
-/// The candidates for one suspect, and the generator's own, scored, best first; given the logits and
+/// Which suspects are masked in one reading: those of a window that are far enough apart to be no part
+/// of what the generator needs to know of each other.
+fn readings(suspects: &[Suspect]) -> Vec<Vec<usize>> {
+    let mut readings: Vec<Vec<usize>> = Vec::new();
+    // Those of the window that the suspects have come to.
+    let mut open = 0;
+    for (i, suspect) in suspects.iter().enumerate() {
+        let is_elsewhere = |&first: &usize| {
+            let first = &suspects[first];
+            (first.line, first.window) != (suspect.line, suspect.window)
+        };
+        if readings.get(open).is_some_and(|reading| is_elsewhere(&reading[0])) {
+            open = readings.len();
+        }
+        let fits = |reading: &&mut Vec<usize>| {
+            let last = &suspects[reading[reading.len() - 1]];
+            suspect.at - last.at >= APART
+        };
+        match readings[open..].iter_mut().find(fits) {
+            Some(reading) => reading.push(i),
+            None => readings.push(vec![i]),
+        }
+    }
+    readings
+}
+
+/// The candidates for one suspect, and the generator's own, not yet scored; given the logits and
 /// their [`log_sum_exp`].
 fn options(
     tokenizer: &Tokenizer,
@@ -267,27 +308,23 @@ fn options(
     for id in top(logits, top_k) {
         let is_new = id != suspect.id && found.iter().all(|candidate| candidate.id != id);
         // A character for a character: nothing else is ever put in a text.
-        let admitted = original.zip(single(tokenizer.token(id)));
-        let is_admitted = |(o, c)| is_han_char(c) && written.admits(o, c);
-        if is_new && admitted.is_some_and(is_admitted) {
-            found.push(Candidate { id, sound: 0.0, shape: 0.0 });
+        let Some((o, c)) = original.zip(single(tokenizer.token(id))) else { continue };
+        if is_new && is_han_char(c) && written.admits(o, c) {
+            found.push(Candidate::new(id, o, c, 0.0, 0.0));
         }
     }
-    let mut options: Vec<Scored> = found
-        .into_iter()
-        .map(|candidate| {
-            let evidence = Evidence {
-                chosen: logits[candidate.id as usize] - whole,
-                original: logits[suspect.id as usize] - whole,
-                suspicion: suspect.logit,
-                sound: candidate.sound,
-                shape: candidate.shape,
-            };
-            Scored { candidate, evidence, score: 0.0 }
-        })
-        .collect();
-    rescore(&WEIGHTS, &mut options);
-    options
+    let options = found.into_iter().map(|candidate| {
+        let evidence = Evidence {
+            chosen: logits[candidate.id as usize] - whole,
+            original: logits[suspect.id as usize] - whole,
+            suspicion: suspect.logit,
+            sound: candidate.sound,
+            shape: candidate.shape,
+            commoner: candidate.commoner,
+        };
+        Scored { candidate, evidence, score: 0.0 }
+    });
+    options.collect()
 }
 
 /// Scores the candidates anew and puts the best first.

@@ -12,12 +12,20 @@
 //! | original | ln g(o): the same of the character that stands there |
 //! | suspicion | the discriminator's logit that o was replaced |
 //! | sound, shape | nearness of c and o, 0 to 1 |
+//! | commoner | log₂ of how many times commoner o is than c: networks overrate common characters |
 //!
 //! When the changes of a sentence have been applied and the discriminator has read it again,
-//! its opinion of the new character is one more piece of evidence: the verified score.
+//! the change has a hearing: a logistic model of what is known by then, [`Hearing`].
 //!
-//! The weights were fitted by `model/examples/fit_scorer.rs` on spelling pairs that no
-//! evaluation set holds.
+//! | term | what it is |
+//! |---|---|
+//! | change | that this is a change |
+//! | score | the first score |
+//! | ahead | by how much that is ahead of the next candidate's, at most 6: c has no rival |
+//! | logit before, after | the discriminator's at the place: for o, for c in its stead |
+//! | line before | the mean of its logits over the window, before: is all of this text strange to it? |
+//!
+//! The weights are part of a [calibration](super::calibration).
 
 /// What speaks for a candidate.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -32,35 +40,50 @@ pub struct Evidence {
     pub sound: f32,
     /// Nearness in shape.
     pub shape: f32,
+    /// log₂ of the frequency of o, less that of c.
+    pub commoner: f32,
 }
 
 /// Number of terms of a score.
-pub const TERMS: usize = 6;
+pub const TERMS: usize = 7;
 
 /// One weight a term of the score.
 pub type Weights = [f32; TERMS];
 
 /// What an explanation calls them.
 pub const NAMES: [&str; TERMS] =
-    ["change", "ln g(candidate)", "ln g(original)", "suspicion", "sound", "shape"];
+    ["change", "ln g(candidate)", "ln g(original)", "suspicion", "sound", "shape", "commoner"];
 
-/// Fitted; see the top.
-pub const WEIGHTS: Weights = [-6.82, 0.68, -0.296, 0.251, 5.401, 2.969];
+/// What speaks for a change that stands in the sentence, once the discriminator has read it again.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Hearing {
+    /// The first score.
+    pub score: f32,
+    /// That, less the score of the next candidate, at most [`Hearing::FAR_AHEAD`].
+    pub ahead: f32,
+    /// The discriminator's logit at the place before the change.
+    pub before: f32,
+    /// The same after it.
+    pub after: f32,
+    /// The mean of its logits over the window, before.
+    pub line: f32,
+}
 
 /// Number of terms of a verified score.
-pub const VERIFICATION_TERMS: usize = 4;
+pub const VERIFICATION_TERMS: usize = 6;
+
+/// One weight a term of the verified score.
+pub type VerificationWeights = [f32; VERIFICATION_TERMS];
 
 /// What an explanation calls them.
 pub const VERIFICATION_NAMES: [&str; VERIFICATION_TERMS] =
-    ["change", "score", "logit before", "logit after"];
-
-/// Fitted; see the top.
-pub const VERIFICATION_WEIGHTS: [f32; VERIFICATION_TERMS] = [-2.994, 0.279, -0.044, -0.939];
+    ["change", "score", "ahead", "logit before", "logit after", "line before"];
 
 impl Evidence {
     /// What [`Weights`] multiply.
     pub fn terms(&self) -> [f32; TERMS] {
-        [1.0, self.chosen, self.original, self.suspicion, self.sound, self.shape]
+        let Evidence { chosen, original, suspicion, sound, shape, commoner } = *self;
+        [1.0, chosen, original, suspicion, sound, shape, commoner]
     }
 
     /// What [`score`] is the sum of.
@@ -92,21 +115,25 @@ pub fn score(weights: &Weights, evidence: &Evidence) -> f32 {
     dot(weights, &evidence.terms())
 }
 
-/// What the verification's weights multiply: the score of the change, and the discriminator's
-/// logits at the place before and after it.
-pub fn verification_terms(score: f32, before: f32, after: f32) -> [f32; VERIFICATION_TERMS] {
-    [1.0, score, before, after]
+impl Hearing {
+    /// As far ahead as counts: where there is no other candidate, too.
+    pub const FAR_AHEAD: f32 = 6.0;
+
+    /// What [`VerificationWeights`] multiply.
+    pub fn terms(&self) -> [f32; VERIFICATION_TERMS] {
+        let Hearing { score, ahead, before, after, line } = *self;
+        [1.0, score, ahead, before, after, line]
+    }
+
+    /// What [`verified`] is the sum of.
+    pub fn parts(&self, weights: &VerificationWeights) -> Vec<Part> {
+        parts(&VERIFICATION_NAMES, &self.terms(), weights)
+    }
 }
 
 /// The score of a change after the discriminator has read the corrected sentence.
-pub fn verified(score: f32, before: f32, after: f32) -> f32 {
-    dot(&VERIFICATION_WEIGHTS, &verification_terms(score, before, after))
-}
-
-/// What [`verified`] is the sum of.
-pub fn verification_parts(score: f32, before: f32, after: f32) -> Vec<Part> {
-    let terms = verification_terms(score, before, after);
-    parts(&VERIFICATION_NAMES, &terms, &VERIFICATION_WEIGHTS)
+pub fn verified(weights: &VerificationWeights, hearing: &Hearing) -> f32 {
+    dot(weights, &hearing.terms())
 }
 
 fn parts(names: &[&'static str], terms: &[f32], weights: &[f32]) -> Vec<Part> {

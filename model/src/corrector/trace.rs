@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::detector::{Detector, Line, is_han_char};
 use super::rounds::{Scored, Suspect, Trial};
-use super::scorer::{Part, Weights, verification_parts};
+use super::scorer::{Part, Weights};
 use super::{Correction, Passage, probability, single};
 
 /// Why a passage was corrected as it was. Spans are bytes of [`Explanation::text`].
@@ -194,22 +194,22 @@ impl Detector {
         }
     }
 
-    /// What stands on trial for `suspect` with the score `tried` was read again, with this logit, and is
-    /// kept or taken back.
+    /// What stands on trial for `suspect` was read again, which makes the verified score of `parts`, and
+    /// is kept or taken back.
     pub(super) fn trace_verdict(
         &mut self,
         suspect: &Suspect,
         line: &Line,
-        (tried, logit): (f32, f32),
+        parts: &[Part],
         is_kept: bool,
     ) {
         let Some(told) = self.trace.line(suspect.line) else { return };
         let span = &line.spans[suspect.at];
         let last = told.suspects.iter_mut().rev().find(|told| told.span == *span);
         let last = last.expect("a trial is told of before its outcome");
-        let parts = verification_parts(tried, suspect.logit, logit);
+        let probability = probability(line.logits[suspect.at]);
         let score = parts.iter().map(Part::product).sum();
-        last.verification = Some(Verification { probability: probability(logit), score, parts });
+        last.verification = Some(Verification { probability, score, parts: parts.to_vec() });
         last.verdict = if is_kept { Verdict::Changed } else { Verdict::TakenBack };
     }
 }

@@ -7,6 +7,7 @@
 //! sentence     strict and loose figures: a whole sentence is right or it is not
 //! character    figures by single characters
 //! measures     precision, recall, F1
+//! funnel       how far wrong characters come on their way through the corrector
 //! figures      all of these, and their means over test sets
 //! ```
 //!
@@ -15,6 +16,7 @@
 mod character;
 mod edits;
 mod figures;
+mod funnel;
 mod measures;
 mod pairs;
 mod sentence;
@@ -25,6 +27,7 @@ use std::ops::Range;
 use character::Characters;
 use edits::{Edit, edits};
 pub use figures::Figures;
+pub use funnel::Funnel;
 pub use measures::{Level, Measures};
 pub use pairs::{Pair, TestSet};
 use sentence::Sentences;

@@ -1,4 +1,4 @@
-//! Fits the scorer's weights on spelling pairs: maximum likelihood of a conditional logit.
+//! Maximum likelihood of a conditional logit, by Newton's method.
 //!
 //! Each suspect is one choice among n + 1: keep what stands there, or one of n candidates.
 //! With terms xᵢ of candidate i and weights w,
@@ -12,13 +12,6 @@
 //! L is concave, so Newton's method finds its only maximum in a few steps. (McFadden, 1974,
 //! "Conditional logit analysis of qualitative choice behavior".)
 
-use super::Corrector;
-use super::detector::Line;
-use super::rounds::{Suspect, Trial, on_trial, propose, rescore, suspects};
-use super::scorer::{TERMS, VERIFICATION_TERMS, Weights, verification_terms};
-use crate::Error;
-use crate::evaluation::Pair;
-
 /// One suspect: the terms of its candidates, and which of them is right (`None`: keep).
 #[derive(Clone, Debug)]
 pub struct Choice<const N: usize> {
@@ -26,84 +19,6 @@ pub struct Choice<const N: usize> {
     pub terms: Vec<[f32; N]>,
     /// The right one.
     pub truth: Option<usize>,
-}
-
-/// Every suspect in the wrong sides of `pairs`, with what should have been chosen.
-pub fn choices(corrector: &mut Corrector, pairs: &[Pair]) -> Result<Vec<Choice<TERMS>>, Error> {
-    let mut choices = Vec::new();
-    for pairs in pairs.chunks(BATCH) {
-        let (lines, suspects) = read(corrector, pairs)?;
-        for (suspect, options) in suspects.iter().zip(propose(corrector, &lines, &suspects)?) {
-            let truth = meant(corrector, &pairs[suspect.line], &lines[suspect.line], suspect.at);
-            choices.push(Choice {
-                terms: options.iter().map(|option| option.evidence.terms()).collect(),
-                truth: options.iter().position(|option| Some(option.candidate.id) == truth),
-            });
-        }
-    }
-    Ok(choices)
-}
-
-/// What the discriminator says after the best candidates took their places for a trial, as the
-/// policy would have it: for each a choice between it and what stood there.
-pub fn verifications(
-    corrector: &mut Corrector,
-    pairs: &[Pair],
-    weights: &Weights,
-) -> Result<Vec<Choice<VERIFICATION_TERMS>>, Error> {
-    let mut choices = Vec::new();
-    for pairs in pairs.chunks(BATCH) {
-        let (mut lines, suspects) = read(corrector, pairs)?;
-        let mut proposals = propose(corrector, &lines, &suspects)?;
-        for options in &mut proposals {
-            rescore(weights, options);
-        }
-        let mut applied = Vec::new();
-        let on_trial = on_trial(&suspects, &proposals);
-        for ((suspect, options), trial) in suspects.iter().zip(&proposals).zip(on_trial) {
-            if trial == Trial::Now {
-                let (id, score) = (options[0].candidate.id, options[0].score);
-                let truth =
-                    meant(corrector, &pairs[suspect.line], &lines[suspect.line], suspect.at);
-                applied.push((*suspect, id, score, truth == Some(id)));
-            }
-        }
-        for &(suspect, id, ..) in &applied {
-            lines[suspect.line].put(&suspect, id);
-        }
-        corrector.detector.read(&mut lines)?;
-        for (suspect, _, score, is_right) in applied {
-            let after = lines[suspect.line].logits[suspect.at];
-            choices.push(Choice {
-                terms: vec![verification_terms(score, suspect.logit, after)],
-                truth: is_right.then_some(0),
-            });
-        }
-    }
-    Ok(choices)
-}
-
-/// Sentences read at once.
-const BATCH: usize = 64;
-
-fn read<'a>(
-    corrector: &mut Corrector,
-    pairs: &'a [Pair],
-) -> Result<(Vec<Line<'a>>, Vec<Suspect>), Error> {
-    let detector = &mut corrector.detector;
-    let mut lines: Vec<Line> =
-        pairs.iter().map(|pair| Line::new(detector, pair.wrong.as_str().into())).collect();
-    detector.read(&mut lines)?;
-    let suspects = suspects(detector, &lines);
-    Ok((lines, suspects))
-}
-
-/// The id of the character that should stand at token `at`, where it is not what stands there.
-fn meant(corrector: &Corrector, pair: &Pair, line: &Line, at: usize) -> Option<u32> {
-    let place = pair.wrong[..line.spans[at].start].chars().count();
-    let right = pair.right.chars().nth(place)?;
-    let id = corrector.detector.tokenizer.id(right.encode_utf8(&mut [0; 4]))?;
-    (id != line.ids[at]).then_some(id)
 }
 
 /// The weights that make the truth of `choices` likeliest.
