@@ -7,6 +7,7 @@
 mod bench;
 mod convert;
 mod evaluate;
+mod explain;
 mod formats;
 mod hub;
 mod in_place;

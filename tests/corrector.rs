@@ -6,6 +6,9 @@ mod compat;
 #[path = "corrector/decisions.rs"]
 mod decisions;
 
+#[path = "corrector/explain.rs"]
+mod explain;
+
 #[path = "corrector/forged.rs"]
 mod forged;
 

@@ -1,6 +1,8 @@
 //! The network answers what Hugging Face transformers answers: every published shape, every
 //! head, every container. The golden files are made by `golden/electra/*.py`.
 
+#[path = "electra/attention.rs"]
+mod attention;
 #[path = "electra/bits.rs"]
 mod bits;
 #[path = "electra/containers.rs"]

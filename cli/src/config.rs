@@ -123,7 +123,7 @@ impl Config {
 fn concerns(command: &OsStr, key: &str) -> bool {
     match command.to_str() {
         Some("fill") => OF_FILL.contains(&key),
-        Some("evaluate") => key != "markdown",
+        Some("evaluate" | "explain") => key != "markdown",
         _ => true,
     }
 }

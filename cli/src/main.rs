@@ -13,6 +13,7 @@ mod convert;
 mod cores;
 mod correct;
 mod evaluate;
+mod explain;
 mod fill;
 mod in_place;
 mod input;
@@ -28,6 +29,7 @@ mod report;
 mod service;
 mod sources;
 mod stream;
+mod svg;
 
 use std::env;
 use std::error::Error;
@@ -77,6 +79,7 @@ fn run() -> Result<ExitCode, Box<dyn Error>> {
         Command::Correct(args) => correct::correct(args),
         Command::Detect(args) => correct::detect(&args.text),
         Command::Fill(args) => fill::run(args),
+        Command::Explain(args) => explain::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Calibrate(args) => calibrate::run(args),
         Command::Convert(args) => convert::run(args),
@@ -117,6 +120,7 @@ impl Args {
             Command::Correct(args) => Some(args.text.config.clone()),
             Command::Detect(args) => Some(args.text.config.clone()),
             Command::Fill(args) => Some(args.config.clone()),
+            Command::Explain(args) => Some(args.config.clone()),
             Command::Evaluate(args) => Some(args.config()),
             _ => None,
         }
@@ -127,6 +131,7 @@ impl Args {
             Command::Correct(args) => args.text.output.verbose,
             Command::Detect(args) => args.text.output.verbose,
             Command::Fill(args) => args.verbose,
+            Command::Explain(args) => args.verbose,
             Command::Evaluate(args) => args.verbose,
             _ => false,
         }

@@ -8,6 +8,7 @@ mod calibrate;
 mod convert;
 mod decision;
 mod evaluate;
+mod explain;
 mod model;
 mod text;
 
@@ -26,6 +27,8 @@ pub use convert::{ConvertArgs, Layout};
 pub use decision::DecisionArgs;
 use evaluate::EXAMPLES as EVALUATE_EXAMPLES;
 pub use evaluate::EvaluateArgs;
+use explain::EXAMPLES as EXPLAIN_EXAMPLES;
+pub use explain::{ExplainArgs, Form};
 pub use model::{Asked, CpuArgs, ModelArgs, available_isas, proven};
 pub use text::{CorrectArgs, DetectArgs, Format, Input, TextArgs, able_terminal};
 
@@ -42,6 +45,7 @@ Examples:
   zhengzi detect -r docs                     list what looks wrong; status 1 if anything does
   cat log | zhengzi correct --format json    a JSON object per line
   zhengzi fill '今天[MASK]情很好'            what fits there
+  zhengzi explain 今天新情很好               why it is corrected so
   zhengzi inspect pytorch_model.bin          what is in a model file
   zhengzi evaluate pairs.tsv                 how good the corrections are
 
@@ -104,6 +108,17 @@ pub enum Command {
     /// tabs. Columns count code points from 1.
     #[command(args_override_self = true)]
     Fill(FillArgs),
+
+    /// Show why a text is corrected as it is, character by character
+    ///
+    /// A heat line tells how likely each character is wrong. For each suspect it lists the
+    /// candidates with every part of their scores, a weight times a value each, what the second
+    /// reading said, and what was decided, as the corrector itself tells it.
+    ///
+    /// Without colours, digits stand for the heat: tenths of the probability. As HTML or SVG it
+    /// is one file that needs no other, light or dark as the reader's screen is.
+    #[command(args_override_self = true, after_help = EXPLAIN_EXAMPLES)]
+    Explain(ExplainArgs),
 
     /// Measure how good corrections are, on sentences whose right form is known
     ///

@@ -142,6 +142,11 @@ pub enum Color {
 }
 
 impl Color {
+    /// Whether a file too is to be coloured.
+    pub fn is_always(self) -> bool {
+        matches!(self, Color::Always)
+    }
+
     /// Whether standard output is to be coloured (no-color.org, bixense.com/clicolors).
     pub fn for_stdout(self) -> bool {
         let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());

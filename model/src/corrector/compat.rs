@@ -30,6 +30,9 @@ use crate::tokenizer::Tokenizer;
 /// How many of the generator's proposals are looked at.
 const TOP: usize = 5;
 
+/// The probability of the logit above which a token is flagged.
+const FLAGGED: f32 = 0.5;
+
 /// The flagged characters of every line.
 pub(super) fn detect(
     detector: &mut Detector,
@@ -164,6 +167,9 @@ fn flagged_pieces(detector: &mut Detector, lines: &[Passage]) -> Result<Vec<Piec
     let max = detector.window();
     let mut pieces = Vec::new();
     for (line, &passage) in lines.iter().enumerate() {
+        if let Some(told) = detector.trace.line(line) {
+            told.read(passage.text, Vec::new(), FLAGGED);
+        }
         for block in blocks(passage.text) {
             let encoding = detector.encode(&passage.text[block.clone()]);
             let spans: Vec<_> = encoding
@@ -191,7 +197,7 @@ fn flagged_pieces(detector: &mut Detector, lines: &[Passage]) -> Result<Vec<Piec
                 standing: Standing::of(passage, span, is_open_han(passage, span)),
             };
             let tokens = piece.spans.iter().zip(&logits).map(token).collect();
-            told.read(passage.text, tokens, probability(0.0));
+            told.read(passage.text, tokens, FLAGGED);
         }
         let flagged = logits.into_iter().enumerate().filter(|&(at, logit)| {
             let is_open = is_open_han(lines[piece.line], &piece.spans[at]);

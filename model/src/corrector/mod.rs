@@ -10,10 +10,12 @@
 //! rounds       put the best on trial, read again, take back what does not win, look for more
 //! compat       pycorrector's algorithm, kept for comparison
 //! trace        either policy's account of what it saw and did
+//! attention    where the heads of the networks look
 //! ```
 //!
 //! `docs/correction.md` tells why, with figures. Nothing here changes a text: a [`Correction`] says which bytes should become what.
 
+mod attention;
 pub mod calibration;
 mod candidates;
 mod compat;
@@ -39,6 +41,7 @@ use zhengzi_runtime::{Checkpoint, Cpu};
 use crate::Error;
 use crate::electra::Generator;
 use crate::pair::{ModelPaths, Pair};
+pub use attention::{AttentionMap, Network};
 use calibration::{Calibration, Mode, Origin};
 use candidates::Candidates;
 pub use decisions::Decisions;

@@ -81,6 +81,7 @@ impl Encoder {
 
         for (n, layer) in self.layers.iter().enumerate() {
             layer.attend(isa, batch, x.as_ref(), qkv.reborrow(), context.reborrow(), profile);
+            profile.tap(n, qkv.as_ref(), context.as_ref());
             match rows {
                 Rows::Some(rows) if n + 1 == self.layers.len() => {
                     // qkv is free again: the chosen rows move there, then back.

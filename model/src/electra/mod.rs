@@ -13,12 +13,14 @@
 
 use std::ops::Range;
 
+mod attention;
 mod embeddings;
 mod encoder;
 mod flops;
 mod heads;
 mod profile;
 
+pub use attention::Attention;
 pub use heads::{Discriminator, Generator, Kind};
 pub use profile::{Profile, Step};
 

@@ -2,9 +2,14 @@
 //!
 //! A pass is handed a [`Profile`], and does each of its steps through [`Profile::step`]. Nobody
 //! asked: then it is [`Profile::off`], and a step costs one branch more.
+//!
+//! It can also tap one layer for what attention read and wrote there ([`super::Attention`]).
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
+
+use zhengzi_kernels::MatRef;
 
 /// The steps of the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,14 +65,31 @@ impl Step {
 pub struct Profile {
     on: bool,
     nanoseconds: [AtomicU64; Step::ALL.len()],
+    tap: Option<Tap>,
 }
 
-static OFF: Profile = Profile { on: false, ..Profile::new() };
+/// What attention of one layer read, `[t, 3h]`, and wrote, `[t, h]`.
+#[derive(Debug)]
+struct Tap {
+    layer: usize,
+    drawn: Mutex<Option<(Vec<f32>, Vec<f32>)>>,
+}
+
+static OFF: Profile = Profile::new_as(false, None);
 
 impl Profile {
     /// No time spent yet.
     pub const fn new() -> Profile {
-        Profile { on: true, nanoseconds: [const { AtomicU64::new(0) }; Step::ALL.len()] }
+        Profile::new_as(true, None)
+    }
+
+    const fn new_as(on: bool, tap: Option<Tap>) -> Profile {
+        Profile { on, nanoseconds: [const { AtomicU64::new(0) }; Step::ALL.len()], tap }
+    }
+
+    /// One that looks at no clock and taps a layer, from 0, of a pass in one part.
+    pub(super) const fn tapping(layer: usize) -> Profile {
+        Profile::new_as(false, Some(Tap { layer, drawn: Mutex::new(None) }))
     }
 
     /// One that looks at no clock.
@@ -78,6 +100,20 @@ impl Profile {
     /// What was spent in `step` so far.
     pub fn spent(&self, step: Step) -> Duration {
         Duration::from_nanos(self.nanoseconds[step as usize].load(Relaxed))
+    }
+
+    /// Attention of `layer` has read `qkv` and written `context`.
+    pub(super) fn tap(&self, layer: usize, qkv: MatRef<f32>, context: MatRef<f32>) {
+        if let Some(tap) = self.tap.as_ref().filter(|tap| tap.layer == layer) {
+            let copied = |x: MatRef<f32>| (0..x.rows()).flat_map(|i| x.row(i).to_vec()).collect();
+            *tap.drawn.lock().expect("nobody panics with it") =
+                Some((copied(qkv), copied(context)));
+        }
+    }
+
+    /// What the tap drew: read and written.
+    pub(super) fn tapped(self) -> Option<(Vec<f32>, Vec<f32>)> {
+        self.tap?.drawn.into_inner().expect("nobody panics with it")
     }
 
     /// Does `work`, which is (a part of) `step`.
