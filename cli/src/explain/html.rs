@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use zhengzi_model::corrector::{Suspicion, Verdict, apply, scorer::Part};
 
-use super::picture::{HOT, STYLE, Terms, bars, heat, map, map_name, signed};
-use super::{Account, Cell, Story, word};
+use super::picture::{HOT, STYLE, Terms, bars, heat, map, map_name, share, signed, typeset};
+use super::{Account, Cell, Story, nobody, word};
 use crate::locale::is_chinese;
 use crate::svg::escaped;
 
@@ -27,7 +27,7 @@ details { background: var(--panel); border: 1px solid var(--rule); border-radius
   margin: .75rem 0; padding: 0 1rem; }
 details > summary { cursor: pointer; padding: .7rem 0; list-style-position: outside;
   margin-left: 1rem; }
-details[open] { padding-bottom: 1rem; }
+details[open] { padding-bottom: .6rem; } details p { margin: .4rem 0; }
 summary b { font-size: 1.35rem; font-weight: 500; margin-right: .35rem; }
 .badge { border-radius: 1rem; padding: .1rem .6rem; font-size: .8rem; white-space: nowrap;
   border: 1px solid var(--rule); color: var(--soft); margin-left: .35rem; }
@@ -37,7 +37,7 @@ details details > summary { color: var(--soft); font-size: .85rem; padding: .2re
 svg { display: block; max-width: 100%; height: auto; }
 .maps svg { margin-top: 1.5rem; } .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .85rem; }
-td, th { text-align: right; padding: .15rem .6rem; font-weight: 400; white-space: nowrap; }
+td, th { text-align: right; padding: .15rem .4rem; font-weight: 400; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
 thead th { color: var(--soft); border-bottom: 1px solid var(--rule); }
 tr.sum td { border-top: 1px solid var(--rule); font-weight: 600; }
@@ -70,6 +70,9 @@ pub fn written(account: &Account) -> String {
                 "<p class=\"soft\">{}: <span lang=\"zh\">{target}</span></p>",
                 word("corrected")
             );
+        }
+        if story.told.suspects.is_empty() {
+            _ = writeln!(out, "<p class=\"soft\">{}</p>", nobody(story));
         }
         for suspect in &story.told.suspects {
             write_suspect(&mut out, &terms, story, suspect, account.candidates);
@@ -162,9 +165,9 @@ fn write_suspect(
         "<details{open}>\n<summary><b lang=\"zh\"{chip}>{own}</b>{change} {probability:.2}\
          <span class=\"{class}\">{}</span> <span class=\"soft\">{round} {}</span></summary>\n\
          <p class=\"soft\">{}</p>\n",
-        escaped(&word(super::json::name(suspect.verdict))),
+        escaped(&word(&super::json::name(suspect.verdict).replace('-', " "))),
         suspect.round,
-        escaped(&story.verdict(suspect)),
+        escaped(&typeset(&story.verdict(suspect))),
     );
     let shown = &suspect.options[..suspect.options.len().min(candidates)];
     if shown.iter().any(|option| option.score.is_some()) {
@@ -177,8 +180,8 @@ fn write_suspect(
         out.push_str("<table>\n");
         for option in shown {
             let near = if option.is_eligible { word("sounds or looks like it") } else { "".into() };
-            let (text, p) = (escaped(&option.text), option.probability);
-            _ = writeln!(out, "<tr><td lang=\"zh\">{text}</td><td>{p:.4}</td><td>{near}</td></tr>");
+            let (text, p) = (escaped(&option.text), escaped(&share(option.probability)));
+            _ = writeln!(out, "<tr><td lang=\"zh\">{text}</td><td>{p}</td><td>{near}</td></tr>");
         }
         out.push_str("</table>\n");
     }

@@ -154,10 +154,14 @@ impl Story<'_> {
             Verdict::TakenBack => format!(
                 "taken back: read again, its score of {verified:.2} is below the margin of {margin:.2}"
             ),
-            Verdict::Hopeless if suspect.options.is_empty() => {
-                "stays: there is no candidate".to_owned()
-            }
-            Verdict::Hopeless => "stays: no candidate's score is worth a second reading".to_owned(),
+            Verdict::Hopeless => match suspect.options.first() {
+                None => "stays: there is no candidate".to_owned(),
+                Some(best) => format!(
+                    "stays: the best score, {:.2} of {}, is not worth a second reading",
+                    best.score.unwrap_or(f32::NAN),
+                    best.text
+                ),
+            },
             Verdict::Outranked => "waits: a candidate of its neighbour has the better score, \
                                    and is tried first"
                 .to_owned(),
@@ -172,6 +176,11 @@ impl Story<'_> {
         };
         translate(&sentence).into_owned()
     }
+}
+
+/// That there is no suspect.
+fn nobody(story: &Story) -> String {
+    word(&format!("no character reaches {:.2}", story.told.threshold)).into_owned()
 }
 
 /// The candidate that the policy put in the place, or would have.

@@ -10,7 +10,8 @@ pub const STYLE: &str = "\
 :root { --page: #ffffff; --panel: #f6f7f9; --ink: #1f2328; --soft: #667080; --rule: #d8dde3;
   --good: #15803d; --map: #1d4ed8;
   --t0: #8b949e; --t1: #2563eb; --t2: #7dabf8; --t3: #f59e0b; --t4: #10b981;
-  --t5: #a855f7; --t6: #ec4899; --t7: #84cc16; --t8: #0891b2; --t9: #f43f5e; }
+  --t5: #a855f7; --t6: #ec4899; --t7: #84cc16; --t8: #0891b2; --t9: #f43f5e;
+  --t10: #a16207; --t11: #6366f1; --t12: #65a30d; --t13: #be185d; }
 @media (prefers-color-scheme: dark) { :root { --page: #14171c; --panel: #1c2027; --ink: #e6e8eb;
   --soft: #98a2b0; --rule: #333a44; --good: #4ade80; --map: #60a5fa; } }
 svg { font-family: system-ui, \"Noto Sans CJK SC\", \"PingFang SC\", \"Microsoft YaHei\", sans-serif;
@@ -23,15 +24,16 @@ svg .white { fill: #ffffff; } svg .good { fill: var(--good); }
 svg .page { fill: var(--page); } svg .panel { fill: var(--panel); }
 svg .cell { fill: var(--map); }
 svg line { stroke: var(--rule); } svg line.sum { stroke: var(--ink); stroke-width: 2; }
-svg line.margin { stroke: var(--soft); stroke-dasharray: 3 3; }
+svg line.margin { stroke: var(--ink); stroke-dasharray: 2 2; }
 svg .t0 { fill: var(--t0); } svg .t1 { fill: var(--t1); } svg .t2 { fill: var(--t2); }
 svg .t3 { fill: var(--t3); } svg .t4 { fill: var(--t4); } svg .t5 { fill: var(--t5); }
 svg .t6 { fill: var(--t6); } svg .t7 { fill: var(--t7); } svg .t8 { fill: var(--t8); }
-svg .t9 { fill: var(--t9); }
+svg .t9 { fill: var(--t9); } svg .t10 { fill: var(--t10); } svg .t11 { fill: var(--t11); }
+svg .t12 { fill: var(--t12); } svg .t13 { fill: var(--t13); }
 ";
 
 /// Colours of terms in [`STYLE`].
-const COLORS: usize = 10;
+const COLORS: usize = 14;
 
 /// From here on a character stands on its heat in white.
 pub const HOT: f32 = 0.7;
@@ -54,6 +56,19 @@ pub fn signed(x: f32) -> String {
     match x < 0.0 && written != "0.00" {
         true => format!("−{written}"),
         false => written,
+    }
+}
+
+/// A sentence with the minus of [`signed`].
+pub fn typeset(sentence: &str) -> String {
+    sentence.replace(" -", " −").replace("，-", "，−")
+}
+
+/// A probability of the generator, which is often next to nothing.
+pub fn share(probability: f32) -> String {
+    match probability < 5e-5 {
+        true => "<0.0001".to_owned(),
+        false => format!("{probability:.4}"),
     }
 }
 
@@ -127,8 +142,8 @@ pub fn bars(
         (least, most) = (least.min(against), most.max(pro));
     }
     let x = |score: f64| LEFT + (score - least) / (most - least) * (RIGHT - LEFT);
-    let rows = options.len() + usize::from(second.is_some());
-    let height = 24.0 + ROW * rows as f64;
+    let verified = 20.0 + ROW * options.len() as f64 + 8.0;
+    let height = if second.is_some() { verified + ROW + 4.0 } else { verified };
     drawing.text([LEFT - 12.0, 12.0], "small soft end", &word("generator"));
     drawing.text([BARS, 12.0], "small soft end", &word("score"));
     drawing.text([x(0.0), 12.0], "small soft mid", "0");
@@ -160,19 +175,20 @@ pub fn bars(
         y += ROW;
     }
     if let Some(second) = second {
-        bar(y, &second.parts, second.score);
+        bar(verified, &second.parts, second.score);
     }
     y = 20.0;
     for option in options {
         drawing.text([0.0, y + 18.0], "glyph", &option.text);
-        let probability = format!("{:.4}", option.probability);
-        drawing.text([LEFT - 12.0, y + 17.0], "soft end", &probability);
+        drawing.text([LEFT - 12.0, y + 17.0], "soft end", &share(option.probability));
         y += ROW;
     }
-    if second.is_some() {
-        drawing.text([0.0, y + 17.0], "soft", &word("read again"));
+    if let Some(best) = options.first().filter(|_| second.is_some()) {
+        drawing.line([0.0, verified - 3.0], [BARS, verified - 3.0], "");
+        drawing.text([0.0, verified + 18.0], "glyph", &best.text);
+        drawing.text([LEFT - 12.0, verified + 17.0], "soft end", &word("read again"));
         if let Some(margin) = margin.map(f64::from).filter(|m| (least..=most).contains(m)) {
-            drawing.line([x(margin), y], [x(margin), y + ROW - 2.0], "margin");
+            drawing.line([x(margin), verified - 2.0], [x(margin), verified + ROW], "margin");
         }
     }
     (drawing, [BARS, height])

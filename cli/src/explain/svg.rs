@@ -2,8 +2,8 @@
 
 use zhengzi_model::corrector::Suspicion;
 
-use super::picture::{BARS, HOT, STYLE, Terms, bars, heat, map, text_width};
-use super::{Account, Cell, Story, word};
+use super::picture::{BARS, HOT, STYLE, Terms, bars, heat, map, share, text_width, typeset};
+use super::{Account, Cell, Story, nobody, word};
 use crate::svg::Drawing;
 
 /// Around everything.
@@ -19,6 +19,9 @@ pub fn written(account: &Account) -> String {
     let mut page = Page { drawing: Drawing::default(), y: EDGE, width: WIDTH };
     for story in &account.stories {
         page.heat(&story.cells());
+        if story.told.suspects.is_empty() {
+            page.line(&nobody(story));
+        }
         for suspect in &story.told.suspects {
             page.suspect(&terms, story, suspect, account.candidates);
         }
@@ -29,15 +32,31 @@ pub fn written(account: &Account) -> String {
         }
         page.y += 24.0;
     }
+    page.put(&ramp(account), [WIDTH, 22.0]);
     let (legend, size) = terms.legend(WIDTH);
     page.put(&legend, size);
-    let about = format!("zhengzi explain, {} {}", word("policy"), account.policy);
-    page.drawing.text([EDGE, page.y + 20.0], "small soft", &about);
-    let size = [page.width + 2.0 * EDGE, page.y + 20.0 + EDGE];
+    page.line(&format!("zhengzi explain, {} {}", word("policy"), account.policy));
+    let size = [page.width + 2.0 * EDGE, page.y + EDGE];
     let mut drawing = Drawing::default();
     drawing.rect([0.0, 0.0, size[0], size[1]], "page", "").place([0.0, 0.0], &page.drawing);
     let title: String = account.stories.iter().map(|story| story.source).take(1).collect();
     drawing.file(size, &title, STYLE)
+}
+
+/// What the colours of the heat line mean.
+fn ramp(account: &Account) -> Drawing {
+    let mut drawing = Drawing::default();
+    let name = word("error probability");
+    let left = text_width(&name, 11.0) + 22.0;
+    drawing.text([0.0, 11.0], "small soft", &name).text([left - 12.0, 11.0], "small soft", "0");
+    for step in 0..=20 {
+        let (fill, cover) = heat(step as f32 / 20.0);
+        drawing.filled([left + 5.0 * f64::from(step), 2.0, 5.0, 11.0], 0.0, (&fill, cover), "");
+    }
+    let threshold = account.stories.first().map_or(0.0, |story| story.told.threshold);
+    let from = format!("1; {} {threshold:.2}", word("suspects from"));
+    drawing.text([left + 110.0, 11.0], "small soft", &from);
+    drawing
 }
 
 /// Drawn from top to bottom.
@@ -52,6 +71,11 @@ impl Page {
         self.drawing.place([EDGE, self.y], drawing);
         self.y += height;
         self.width = self.width.max(width);
+    }
+
+    fn line(&mut self, text: &str) {
+        self.drawing.text([EDGE, self.y + 16.0], "small soft", text);
+        self.y += 22.0;
     }
 
     fn heat(&mut self, cells: &[Cell]) {
@@ -80,7 +104,7 @@ impl Page {
     }
 
     fn suspect(&mut self, terms: &Terms, story: &Story, suspect: &Suspicion, shown: usize) {
-        let (own, verdict) = (story.own(suspect), story.verdict(suspect));
+        let (own, verdict) = (story.own(suspect), typeset(&story.verdict(suspect)));
         self.y += 14.0;
         self.drawing.line([EDGE, self.y], [EDGE + WIDTH, self.y], "");
         self.drawing.text([EDGE, self.y + 27.0], "big", own);
@@ -96,7 +120,7 @@ impl Page {
         }
         for option in suspect.options.iter().take(shown) {
             let near = if option.is_eligible { word("sounds or looks like it") } else { "".into() };
-            let line = format!("{:.4}   {near}", option.probability);
+            let line = format!("{}   {near}", share(option.probability));
             self.drawing.text([EDGE, self.y + 14.0], "glyph", &option.text);
             self.drawing.text([EDGE + 34.0, self.y + 14.0], "soft", &line);
             self.y += 22.0;

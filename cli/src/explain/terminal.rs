@@ -13,7 +13,7 @@ use std::io::{self, IsTerminal};
 use unicode_width::UnicodeWidthStr;
 use zhengzi_model::corrector::{Considered, Suspicion, scorer::Part};
 
-use super::{Account, Cell, Story, word};
+use super::{Account, Cell, Story, nobody, word};
 use crate::args::ExplainArgs;
 use crate::message::printable;
 
@@ -69,6 +69,9 @@ pub fn written(account: &Account, manner: Manner) -> String {
         write_heat(&mut out, &story.cells(), manner);
         if i == 0 {
             write_legend(&mut out, story, manner);
+        }
+        if story.told.suspects.is_empty() {
+            _ = writeln!(out, "({})", nobody(story));
         }
         for suspect in &story.told.suspects {
             out.push('\n');
@@ -150,20 +153,20 @@ fn write_suspect(
     let round = word("round");
     let head = format!("{bold}{own}{plain} {probability:.2}, {round} {}", suspect.round);
     _ = writeln!(out, "{head}: {verdict}");
+    let Some(best) = suspect.options.first() else { return };
     let shown = &suspect.options[..suspect.options.len().min(candidates)];
-    let Some(best) = shown.first() else { return };
-    match best.parts.is_empty() {
+    let shown = match best.parts.is_empty() {
         true => write_proposals(out, shown),
         false => write_scores(out, suspect, best, shown, manner.width),
-    }
-    let more = suspect.options.len() - shown.len();
+    };
+    let more = suspect.options.len() - shown;
     if more > 0 {
         _ = writeln!(out, "  ({more} {})", word("more candidates"));
     }
 }
 
-/// The generator's own, where nothing is weighed.
-fn write_proposals(out: &mut String, shown: &[Considered]) {
+/// The generator's own, where nothing is weighed; and how many.
+fn write_proposals(out: &mut String, shown: &[Considered]) -> usize {
     for option in shown {
         let near = match option.is_eligible {
             true => word("sounds or looks like it"),
@@ -172,34 +175,36 @@ fn write_proposals(out: &mut String, shown: &[Considered]) {
         let line = format!("  {:.4}  {}  {near}", option.probability, printable(&option.text));
         _ = writeln!(out, "{}", line.trim_end());
     }
+    shown.len()
 }
 
-/// Every part of the scores: a line for each term, a column for each candidate.
+/// Every part of the scores: a line for each term, a column for each candidate, as many as fit; how
+/// many these are.
 fn write_scores(
     out: &mut String,
     suspect: &Suspicion,
     best: &Considered,
     shown: &[Considered],
     width: usize,
-) {
+) -> usize {
     let names = |parts: &[Part]| parts.iter().map(|part| word(part.name).width()).max();
     let second = suspect.verification.as_ref();
     let name = names(&best.parts).max(second.and_then(|second| names(&second.parts)));
     let name = name.unwrap_or(0).max(word("score").width());
-    // Name, weight × value, and nine cells for each candidate.
-    let columns = (width.saturating_sub(name + 22) / 9).max(1);
+    // Name, weight × value, and eight cells for each candidate.
+    let columns = (width.saturating_sub(name + 20) / 8).max(1);
     let shown = &shown[..shown.len().min(columns)];
-    let heads: String = shown.iter().map(|option| right(&printable(&option.text), 9)).collect();
+    let heads: String = shown.iter().map(|option| right(&printable(&option.text), 8)).collect();
     let calculation = format!("{} × {} =", right(&word("weight"), 7), right(&word("value"), 6));
     let column = calculation.width();
     _ = writeln!(out, "  {}{calculation}{heads}", left("", name));
     for (i, part) in best.parts.iter().enumerate() {
         let (name, weighed) = (left(&word(part.name), name), weighed(part));
         let cells: String =
-            shown.iter().map(|option| format!("{:>9.2}", option.parts[i].product())).collect();
+            shown.iter().map(|option| format!("{:>8.2}", option.parts[i].product())).collect();
         _ = writeln!(out, "  {name}{}{cells}", right(&weighed, column));
     }
-    let scores = shown.iter().map(|option| format!("{:>9.2}", option.score.unwrap_or(f32::NAN)));
+    let scores = shown.iter().map(|option| format!("{:>8.2}", option.score.unwrap_or(f32::NAN)));
     let scores: String = scores.collect();
     _ = writeln!(out, "  {}{}{scores}", left(&word("score"), name), " ".repeat(column));
     if let Some(second) = second {
@@ -208,11 +213,12 @@ fn write_scores(
         _ = writeln!(out, "  {again}: {text} {probability:.2}");
         for part in &second.parts {
             let (name, weighed) = (left(&word(part.name), name), weighed(part));
-            _ = writeln!(out, "  {name}{}{:>9.2}", right(&weighed, column), part.product());
+            _ = writeln!(out, "  {name}{}{:>8.2}", right(&weighed, column), part.product());
         }
         let name = left(&word("score"), name);
-        _ = writeln!(out, "  {name}{}{:>9.2}", " ".repeat(column), second.score);
+        _ = writeln!(out, "  {name}{}{:>8.2}", " ".repeat(column), second.score);
     }
+    shown.len()
 }
 
 fn weighed(part: &Part) -> String {
@@ -244,9 +250,9 @@ fn cell_width(cell: &Cell) -> usize {
     shown(cell).width().max(change).max(digit)
 }
 
-/// The text on its heat; below a twentieth as it is.
+/// The text on its heat; below a tenth as it is.
 fn painted(colors: Colors, probability: f32, text: &str) -> String {
-    if probability < 0.05 {
+    if probability < 0.1 {
         return text.to_owned();
     }
     let [r, g, b] = heat(probability);
@@ -265,7 +271,7 @@ fn painted(colors: Colors, probability: f32, text: &str) -> String {
 }
 
 /// From here on ink is white.
-const HOT: f32 = 0.8;
+const HOT: f32 = 0.86;
 
 /// From white over amber to red, darker all the way: who sees no colours sees that.
 fn heat(probability: f32) -> [u8; 3] {
