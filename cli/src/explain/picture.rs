@@ -19,6 +19,7 @@ svg { font-family: system-ui, \"Noto Sans CJK SC\", \"PingFang SC\", \"Microsoft
 svg text { fill: var(--ink); font-size: 13px; }
 svg .mid { text-anchor: middle; } svg .end { text-anchor: end; }
 svg .soft { fill: var(--soft); } svg .small { font-size: 11px; }
+svg .tiny { font-size: 9px; }
 svg .big { font-size: 22px; } svg .glyph { font-size: 16px; } svg .strong { font-weight: 600; }
 svg .white { fill: #ffffff; } svg .good { fill: var(--good); }
 svg .page { fill: var(--page); } svg .panel { fill: var(--panel); }
@@ -218,8 +219,12 @@ pub fn map(map: &AttentionMap) -> (Drawing, [f64; 2]) {
     drawing.rect([left, top, side, side], "panel", "");
     for (i, token) in map.tokens.iter().enumerate() {
         let middle = (i as f64 + 0.5) * cell;
-        let class = if cell < 13.0 { "small" } else { "" };
-        drawing.text([left - 6.0, top + middle + 4.5], &format!("end {class}"), token);
+        let class = if cell < 14.0 { "tiny" } else { "" };
+        drawing.text(
+            [left - 6.0, top + middle + if class.is_empty() { 4.5 } else { 3.2 }],
+            &format!("end {class}"),
+            token,
+        );
         // A lone Chinese character stands upright; what is longer lies on its side.
         match token.chars().count() {
             1 => {
@@ -252,7 +257,7 @@ pub fn map_name(map: &AttentionMap) -> String {
 
 /// About how wide a text is in letters of this size: nobody asks the font.
 pub fn text_width(text: &str, size: f64) -> f64 {
-    let wide = |c: char| if c >= '\u{2e80}' { 1.0 } else { 0.58 };
+    let wide = |c: char| if c >= '\u{2e80}' { 1.0 } else { 0.55 };
     size * text.chars().map(wide).sum::<f64>()
 }
 

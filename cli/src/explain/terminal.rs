@@ -191,11 +191,11 @@ fn write_scores(
     let second = suspect.verification.as_ref();
     let name = names(&best.parts).max(second.and_then(|second| names(&second.parts)));
     let name = name.unwrap_or(0).max(word("score").width());
-    // Name, weight × value, and eight cells for each candidate.
+    // Name, weight * value, and eight cells for each candidate.
     let columns = (width.saturating_sub(name + 20) / 8).max(1);
     let shown = &shown[..shown.len().min(columns)];
     let heads: String = shown.iter().map(|option| right(&printable(&option.text), 8)).collect();
-    let calculation = format!("{} × {} =", right(&word("weight"), 7), right(&word("value"), 6));
+    let calculation = format!("{} * {} =", right(&word("weight"), 7), right(&word("value"), 6));
     let column = calculation.width();
     _ = writeln!(out, "  {}{calculation}{heads}", left("", name));
     for (i, part) in best.parts.iter().enumerate() {
@@ -221,8 +221,9 @@ fn write_scores(
     shown.len()
 }
 
+/// An asterisk: × is two cells wide on some Chinese terminals, and one on others.
 fn weighed(part: &Part) -> String {
-    format!("{:>7.2} × {:>6.2} =", part.weight, part.value)
+    format!("{:>7.2} * {:>6.2} =", part.weight, part.value)
 }
 
 fn left(text: &str, width: usize) -> String {
