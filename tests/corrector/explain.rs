@@ -104,9 +104,9 @@ fn compat_says_which_of_the_five_may_take_the_place_and_whether_the_original_is_
 fn a_frozen_character_that_looks_wrong_is_told_of_as_frozen() {
     let text = "公司的经理刚才知道公司的利闰增加了";
     let place = text.find('闰').unwrap();
-    let frozen = [place..place + 3];
+    let frozen = place..place + 3;
     for policy in [Policy::Default, Policy::Compat] {
-        let passage = Passage { text, frozen: &frozen };
+        let passage = Passage { text, frozen: std::slice::from_ref(&frozen) };
         let told = corrector(policy).explain(&[passage]).unwrap().remove(0);
         assert_eq!(told.corrections, []);
         let token = |c: char| {
