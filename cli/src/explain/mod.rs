@@ -24,7 +24,7 @@ use crate::inspect::say_loaded;
 use crate::locale::translate;
 
 /// The most that is explained at once. An explanation is hundreds of times as long as its text.
-const LIMIT: usize = 64 << 10;
+const LIMIT: usize = 16 << 10;
 
 /// The most tokens of a map of attention: its cells are as many squared.
 const MAP_TOKENS: usize = 128;
