@@ -9,6 +9,8 @@ mod bits;
 mod containers;
 #[path = "electra/golden.rs"]
 mod golden;
+#[path = "electra/non_finite.rs"]
+mod non_finite;
 #[path = "electra/tiny_zh.rs"]
 mod tiny_zh;
 #[path = "electra/weights.rs"]

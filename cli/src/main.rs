@@ -30,6 +30,7 @@ mod service;
 mod sources;
 mod stream;
 mod svg;
+mod verify;
 
 use std::env;
 use std::error::Error;
@@ -84,6 +85,7 @@ fn run() -> Result<ExitCode, Box<dyn Error>> {
         Command::Calibrate(args) => calibrate::run(args),
         Command::Convert(args) => convert::run(args),
         Command::Inspect(args) => inspect::run(args),
+        Command::Verify(args) => verify::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Completions { shell } => {
             manual::completions(Args::command(), *shell, &mut io::stdout().lock())?;

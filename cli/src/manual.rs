@@ -15,7 +15,7 @@ const DATE: &str = "2026-11-22";
 const STATUS: [(&str, &str); 4] = [
     ("0", "Done; with detect and --check also: nothing was found."),
     ("1", "detect or --check found something."),
-    ("2", "An error: standard error tells which."),
+    ("2", "An error: standard error tells which; with verify also: something is wrong."),
     ("130", "Interrupted. No file is left half written."),
 ];
 

@@ -69,6 +69,9 @@ impl Progress {
     /// Over all that was done: text differs less from one hour to the next than from one
     /// batch to the next.
     fn speed(&self, elapsed: Duration) -> String {
+        if self.sentences == 0 {
+            return String::new(); // work that is not on sentences
+        }
         let rate = self.sentences as f64 / elapsed.as_secs_f64().max(1e-3);
         let done = self.bar.position();
         let speed = match self.bar.length() {

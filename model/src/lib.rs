@@ -14,6 +14,8 @@ pub mod evaluation;
 pub mod hub;
 mod pair;
 pub mod tokenizer;
+mod verify;
 
 pub use error::Error;
 pub use pair::ModelPaths;
+pub use verify::verify;

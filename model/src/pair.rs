@@ -156,7 +156,7 @@ impl Pair {
     }
 
     /// Those that there are. That one is missing is no mistake where the model is a single one.
-    fn halves(self) -> Result<[Option<Half>; 2], Error> {
+    pub(crate) fn halves(self) -> Result<[Option<Half>; 2], Error> {
         Ok(match (self.detector, self.generator) {
             (Ok(detector), Err(_)) if self.is_single => [Some(detector), None],
             (Err(_), Ok(generator)) if self.is_single => [None, Some(generator)],
@@ -248,7 +248,7 @@ fn folder_named(path: &Path, word: &str) -> Result<Half, Error> {
 }
 
 impl Half {
-    fn checkpoint(&self) -> Result<Arc<Checkpoint>, Error> {
+    pub(crate) fn checkpoint(&self) -> Result<Arc<Checkpoint>, Error> {
         Ok(match self {
             Half::At(path) => Arc::new(Checkpoint::open(path)?),
             Half::Open(checkpoint) => Arc::clone(checkpoint),
@@ -256,7 +256,7 @@ impl Half {
     }
 
     /// `which` is what a panel file calls the half. No vocabulary is read.
-    fn network(&self, which: &str) -> Result<(Arc<Checkpoint>, Config), Error> {
+    pub(crate) fn network(&self, which: &str) -> Result<(Arc<Checkpoint>, Config), Error> {
         let checkpoint = self.checkpoint()?;
         let (json, path) = config_of(&checkpoint, which)?;
         let config = Config::parse(json.as_bytes(), &path)?;
@@ -264,7 +264,7 @@ impl Half {
     }
 
     /// A tokenizer that `twin` has is not made again.
-    fn open(&self, which: &str, twin: Option<&Opened>) -> Result<Opened, Error> {
+    pub(crate) fn open(&self, which: &str, twin: Option<&Opened>) -> Result<Opened, Error> {
         let checkpoint = self.checkpoint()?;
         let (json, path) = config_of(&checkpoint, which)?;
         let (source, vocab) = match checkpoint.panels() {
@@ -324,7 +324,7 @@ fn said<'a>(checkpoint: &'a Checkpoint, key: &str, which: &str) -> Result<&'a st
 }
 
 /// Ids of one half mean nothing to the other unless the vocabularies are the same.
-fn check_same_vocabulary(detector: &Opened, generator: &Opened) -> Result<(), Error> {
+pub(crate) fn check_same_vocabulary(detector: &Opened, generator: &Opened) -> Result<(), Error> {
     let (a, b) = (&detector.tokenizer, &generator.tokenizer);
     if Arc::ptr_eq(a, b) {
         return Ok(());

@@ -12,7 +12,9 @@ pub mod linear;
 mod mapped;
 pub mod panels;
 pub mod parts;
+pub mod survey;
 pub mod tensor;
+pub mod verify;
 pub mod weights;
 
 pub use arena::{Arena, Arenas, Frame};
@@ -22,5 +24,6 @@ pub use error::CheckpointError;
 pub use linear::{Linear, Table};
 pub use panels::TensorFile;
 pub use parts::Parts;
+pub use survey::Survey;
 pub use tensor::{DType, TensorView};
 pub use weights::Weights;

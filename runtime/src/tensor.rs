@@ -235,7 +235,10 @@ impl<'a> TensorView<'a> {
         self.release();
         match finite {
             true => Ok(values),
-            false => Err(self.not_finite(values.iter().position(|x| !x.is_finite()))),
+            false => {
+                let first = values.iter().position(|x| !x.is_finite());
+                Err(self.not_finite(first.expect("one of them is not")))
+            }
         }
     }
 
@@ -279,19 +282,21 @@ impl<'a> TensorView<'a> {
         self.0.file.release(self.byte_range());
     }
 
-    /// Where the first NaN or infinity is (or an f64 beyond f32): index in row-major order.
-    /// Reads all of it.
-    pub fn first_non_finite(&self) -> Option<usize> {
-        let mut seen = 0;
-        let mut found = None;
+    /// What is wrong with a tensor that holds a NaN or an infinity (or an f64 beyond f32): the first of
+    /// them and how many there are. Reads all of it.
+    pub fn non_finite(&self) -> Option<CheckpointError> {
+        let (mut seen, mut count, mut first) = (0, 0, None);
         self.for_each_block(|block| {
             if !all_finite(block) {
-                found = block.iter().position(|x| !x.is_finite()).map(|i| seen + i);
+                count += block.iter().filter(|x| !x.is_finite()).count();
+                first = first.or_else(|| Some(seen + block.iter().position(|x| !x.is_finite())?));
             }
             seen += block.len();
-            found.is_none()
+            true
         });
-        found
+        let error = self.not_finite(first?);
+        let what = format!("{}, like {} more", error.what, count - 1);
+        Some(if count > 1 { CheckpointError { what, ..error } } else { error })
     }
 
     /// An error about this tensor, with file, offset and name filled in.
@@ -304,8 +309,7 @@ impl<'a> TensorView<'a> {
         self.0.start..self.0.start + span * self.dtype().size()
     }
 
-    fn not_finite(&self, index: Option<usize>) -> CheckpointError {
-        let index = index.unwrap_or(0);
+    fn not_finite(&self, index: usize) -> CheckpointError {
         let mut rest = index;
         let place: usize = self
             .shape()

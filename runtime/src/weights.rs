@@ -12,6 +12,7 @@ use zhengzi_kernels::matrix::Shared;
 use zhengzi_kernels::{Isa, Level, MatRef, Precision};
 
 use crate::parts::{Part, Parts};
+use crate::survey::Survey;
 use crate::{Checkpoint, CheckpointError, DType, Linear, Table, TensorView};
 
 /// The tensors of one network in a checkpoint.
@@ -26,6 +27,8 @@ pub struct Weights<'a> {
     isa: Isa,
     /// Where all that is loaded is taken down.
     parts: Option<&'a Parts>,
+    /// Where what is asked for is taken down, instead of being loaded.
+    survey: Option<&'a Survey>,
     /// A table that another network has loaded, and the tensor that it was loaded from.
     loaded: Option<(TensorView<'a>, &'a Table)>,
 }
@@ -45,12 +48,18 @@ impl<'a> Weights<'a> {
             _ => Precision::F32,
         };
         let precision = precision.or(checkpoint.panels()).unwrap_or(fastest);
-        Weights { checkpoint, half, precision, isa, parts: None, loaded: None }
+        Weights { checkpoint, half, precision, isa, parts: None, survey: None, loaded: None }
     }
 
     /// The same, where all that is loaded is taken down, matrices in panels, to be written to a file.
     pub fn taken_down(self, parts: &'a Parts) -> Weights<'a> {
         Weights { parts: Some(parts), ..self }
+    }
+
+    /// The same, where nothing is loaded: what is asked for is looked at, and what is missing or of
+    /// another shape is taken down. Layers come empty, and no error is one.
+    pub fn surveyed(self, survey: &'a Survey) -> Weights<'a> {
+        Weights { survey: Some(survey), ..self }
     }
 
     /// The same, where a table that was loaded in this precision from the tensor `theirs` is used
@@ -71,12 +80,16 @@ impl<'a> Weights<'a> {
 
     /// The tensor of that name, if there.
     pub fn get(&self, name: &str) -> Option<TensorView<'a>> {
-        match self.checkpoint.panels() {
+        let found = match self.checkpoint.panels() {
             None => self.checkpoint.get(name),
             Some(_) => [self.half, "shared"]
                 .iter()
                 .find_map(|part| self.checkpoint.get(&format!("{part}.{name}"))),
+        };
+        if let (Some(survey), Some(tensor)) = (self.survey, &found) {
+            survey.asked(tensor);
         }
+        found
     }
 
     /// The tensor of that name, or an error that names it.
@@ -108,7 +121,8 @@ impl<'a> Weights<'a> {
         outputs: usize,
         inputs: usize,
     ) -> Result<Linear, CheckpointError> {
-        let (weight, bias) = self.loaded_layers(name, parts, outputs, inputs)?;
+        let layers = self.loaded_layers(name, parts, outputs, inputs);
+        let (weight, bias) = self.or_nothing(layers, || (nothing(), Vec::new()))?;
         if let Some(taken) = self.parts {
             let layers = parts.iter().map(|&part| part.to_owned()).collect();
             let (weight, bias) = (Arc::clone(&weight), Some(bias.clone()));
@@ -120,6 +134,11 @@ impl<'a> Weights<'a> {
     /// A table of rows that are looked up one by one or multiplied with all at once: `{name}.weight`
     /// `[rows, cols]`. In f32 it stays where it lies.
     pub fn table(&self, name: &str, rows: usize, cols: usize) -> Result<Table, CheckpointError> {
+        let table = self.noted(self.loaded_table(name, rows, cols));
+        self.or_nothing(table, || Table::Packed(nothing()))
+    }
+
+    fn loaded_table(&self, name: &str, rows: usize, cols: usize) -> Result<Table, CheckpointError> {
         let tensor = self.tensor(&format!("{name}.weight"))?;
         if let Some((theirs, table)) = self.loaded
             && self.holds_the_same(tensor, theirs)
@@ -130,6 +149,9 @@ impl<'a> Weights<'a> {
             Some(_) => self.packed(name, rows, cols)?,
             None => {
                 check_shape(&tensor, &[rows, cols])?;
+                if self.survey.is_some() {
+                    return Ok(Table::Packed(nothing()));
+                }
                 let values = tensor.shared_f32()?;
                 if self.precision == Precision::F32 && self.parts.is_none() {
                     return Ok(Table::Rows { values, rows, cols });
@@ -160,16 +182,21 @@ impl<'a> Weights<'a> {
         rows: usize,
         cols: usize,
     ) -> Result<Shared<f32>, CheckpointError> {
-        let tensor = self.tensor(name)?;
-        check_shape(&tensor, &[rows, cols])?;
-        let values = tensor.shared_f32()?;
-        self.take_down_values(name, tensor.shape(), (*values).as_ref());
+        let find = || {
+            let tensor = self.shaped(name, &[rows, cols])?;
+            match self.survey {
+                Some(_) => Ok(Arc::new(Vec::new()) as Shared<f32>),
+                None => tensor.shared_f32(),
+            }
+        };
+        let values = self.or_nothing(self.noted(find()), || Arc::new(Vec::new()))?;
+        self.take_down_values(name, &[rows, cols], (*values).as_ref());
         Ok(values)
     }
 
     /// The vector `name` `[len]`, copied and checked to be finite.
     pub fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>, CheckpointError> {
-        let values = self.values(name, len)?;
+        let values = self.or_nothing(self.noted(self.values(name, len)), Vec::new)?;
         self.take_down_values(name, &[len], &values);
         Ok(values)
     }
@@ -209,16 +236,26 @@ impl<'a> Weights<'a> {
     ) -> Result<(Arc<PackedB>, Vec<f32>), CheckpointError> {
         let all = outputs * parts.len();
         if self.checkpoint.panels().is_some() {
-            let weight = self.packed(name, all, inputs)?;
-            return Ok((weight, self.values(&format!("{name}.bias"), all)?));
+            let weight = self.noted(self.packed(name, all, inputs));
+            let bias = self.noted(self.values(&format!("{name}.bias"), all));
+            return Ok((weight?, bias?));
         }
         let mut bias = Vec::with_capacity(all);
         let mut weights = Vec::with_capacity(parts.len());
-        for part in parts {
-            let tensor = self.tensor(&format!("{part}.weight"))?;
-            check_shape(&tensor, &[outputs, inputs])?;
-            weights.push(tensor.shared_f32()?);
-            bias.extend(self.values(&format!("{part}.bias"), outputs)?);
+        // All are looked for before the first that is missing is an error.
+        let found: Vec<_> = parts
+            .iter()
+            .map(|part| {
+                let weight = self.noted(self.shaped(&format!("{part}.weight"), &[outputs, inputs]));
+                (weight, self.noted(self.values(&format!("{part}.bias"), outputs)))
+            })
+            .collect();
+        if self.survey.is_some() {
+            return Ok((nothing(), Vec::new()));
+        }
+        for (weight, values) in found {
+            weights.push(weight?.shared_f32()?);
+            bias.extend(values?);
         }
         let rows: Vec<MatRef<f32>> = weights
             .iter()
@@ -233,9 +270,31 @@ impl<'a> Weights<'a> {
     }
 
     fn values(&self, name: &str, len: usize) -> Result<Vec<f32>, CheckpointError> {
+        let tensor = self.shaped(name, &[len])?;
+        if self.survey.is_some() { Ok(Vec::new()) } else { tensor.to_f32() }
+    }
+
+    fn shaped(&self, name: &str, shape: &[usize]) -> Result<TensorView<'a>, CheckpointError> {
         let tensor = self.tensor(name)?;
-        check_shape(&tensor, &[len])?;
-        tensor.to_f32()
+        check_shape(&tensor, shape)?;
+        Ok(tensor)
+    }
+
+    /// The same; a survey takes down what is wrong.
+    fn noted<T>(&self, found: Result<T, CheckpointError>) -> Result<T, CheckpointError> {
+        if let (Some(survey), Err(error)) = (self.survey, &found) {
+            survey.fault(error);
+        }
+        found
+    }
+
+    /// The same, but for a survey never an error.
+    fn or_nothing<T>(
+        &self,
+        found: Result<T, CheckpointError>,
+        nothing: impl FnOnce() -> T,
+    ) -> Result<T, CheckpointError> {
+        if self.survey.is_some() { Ok(found.unwrap_or_else(|_| nothing())) } else { found }
     }
 
     /// A panel file's `{name}.weight` `[⌈n/16⌉, groups, 16, g]`; of int8 also `{name}.scale` and
@@ -263,6 +322,9 @@ impl<'a> Weights<'a> {
                 return Err(tensor.error(format!("{sum} is no sum of {k} bytes")));
             }
         }
+        if self.survey.is_some() {
+            return Ok(nothing());
+        }
         let words = tensor.shared_words()?;
         let packed = PackedB::from_parts(stored, (n, k), words, Arc::new(scales), Arc::new(sums));
         if stored == self.precision {
@@ -272,6 +334,12 @@ impl<'a> Weights<'a> {
         rows.chunks_exact_mut(k.max(1)).enumerate().for_each(|(j, row)| packed.row(j, row));
         Ok(Arc::new(PackedB::pack(self.isa, self.precision, &[MatRef::new(&rows, n, k)])))
     }
+}
+
+/// A matrix of no rows.
+fn nothing() -> Arc<PackedB> {
+    let (words, scales, sums) = (Arc::new(Vec::new()), Arc::new(Vec::new()), Arc::new(Vec::new()));
+    Arc::new(PackedB::from_parts(Precision::F32, (0, 0), words, scales, sums))
 }
 
 fn check_shape(tensor: &TensorView, shape: &[usize]) -> Result<(), CheckpointError> {

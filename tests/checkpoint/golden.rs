@@ -39,7 +39,7 @@ fn holds(file: &str, round: impl Fn(f32) -> f32) -> Checkpoint {
         assert_eq!(bits(&tensor.to_f32().unwrap()), bits(&expected), "{file} {name}");
         let shared = tensor.shared_f32().unwrap();
         assert_eq!(bits((*shared).as_ref()), bits(&expected), "{file} {name}, shared");
-        assert_eq!(tensor.first_non_finite(), None);
+        assert_eq!(tensor.non_finite(), None);
     }
     checkpoint
 }

@@ -11,6 +11,7 @@ mod evaluate;
 mod explain;
 mod model;
 mod text;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -31,6 +32,8 @@ use explain::EXAMPLES as EXPLAIN_EXAMPLES;
 pub use explain::{ExplainArgs, Form};
 pub use model::{Asked, CpuArgs, ModelArgs, available_isas, proven};
 pub use text::{CorrectArgs, DetectArgs, Format, Input, TextArgs, able_terminal};
+use verify::EXAMPLES as VERIFY_EXAMPLES;
+pub use verify::VerifyArgs;
 
 const USAGE: &str = "\
 zhengzi <COMMAND> [OPTIONS] [FILES]...
@@ -168,6 +171,18 @@ pub enum Command {
 
     /// Show what a model file or folder holds and how it would be run
     Inspect(InspectArgs),
+
+    /// Look for damage in model files: checksums, numbers, names and shapes
+    ///
+    /// One line for each check of each file: ok, failed or not checked. A failed one tells file,
+    /// place, tensor and what to do; one that could not be made tells what would help.
+    ///
+    /// Looked at are: what must be right for the file to be read; the CRC-32 of each entry of a
+    /// zip archive; the SHA-256 of each file that a SHA256SUMS beside it or the Hugging Face cache
+    /// tells; NaN and infinity among the weights; bytes and sums of int8 panels; names and shapes
+    /// of all tensors, and the vocabulary, against the config.
+    #[command(after_help = VERIFY_EXAMPLES)]
+    Verify(VerifyArgs),
 
     /// Measure how fast a model runs, and how near that is to what the machine can do
     ///

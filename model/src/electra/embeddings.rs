@@ -65,7 +65,7 @@ impl Embeddings {
         Ok(Embeddings {
             word: weights.table("electra.embeddings.word_embeddings", config.vocab_size, c)?,
             position: table("position", config.max_positions)?,
-            token_type: (*types).as_ref()[..c].to_vec(),
+            token_type: (*types).as_ref().iter().take(c).copied().collect(),
             norm: LayerNorm::load(
                 weights,
                 "electra.embeddings.LayerNorm",

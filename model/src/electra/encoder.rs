@@ -59,6 +59,10 @@ impl Encoder {
         profile: &Profile,
         head: impl FnOnce(MatRef<f32>) -> R,
     ) -> R {
+        let depth = match rows {
+            Rows::After(layers) => layers,
+            _ => self.layers.len(),
+        };
         let Config { embedding_size: c, hidden_size: h, intermediate_size: f, .. } = self.config;
         let t = batch.tokens();
         let mut frame = arena.frame(&[(t, h), (t, h), (t, h), (t, 3 * h), (t, f)]);
@@ -79,7 +83,7 @@ impl Encoder {
             self.embeddings.forward(isa, batch, narrow, x.reborrow());
         });
 
-        for (n, layer) in self.layers.iter().enumerate() {
+        for (n, layer) in self.layers[..depth].iter().enumerate() {
             layer.attend(isa, batch, x.as_ref(), qkv.reborrow(), context.reborrow(), profile);
             profile.tap(n, qkv.as_ref(), context.as_ref());
             match rows {
@@ -108,6 +112,8 @@ pub(super) enum Rows<'a> {
     All,
     /// These, in this order.
     Some(&'a [usize]),
+    /// Every token, as it comes out of the first so many layers: to see where something goes wrong.
+    After(usize),
 }
 
 /// Moves `rows` of `x` to its top, by way of `scratch`, whose rows are at least as wide.

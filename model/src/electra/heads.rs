@@ -18,10 +18,11 @@ use std::sync::{Arc, Mutex};
 
 use zhengzi_kernels::gelu::Activation;
 use zhengzi_kernels::{Isa, MatMut, MatRef, Precision};
-use zhengzi_runtime::{Arenas, Checkpoint, Cpu, Linear, Parts, Table, TensorView, Weights};
+use zhengzi_runtime::{Arenas, Checkpoint, Cpu, Linear, Parts, Survey, Table, TensorView, Weights};
 
 use super::embeddings::{LayerNorm, WORDS};
 use super::encoder::{Encoder, Rows};
+use super::finite::{finite, rows_finite};
 use super::profile::Profile;
 use super::{Batch, Config};
 use crate::Error;
@@ -179,6 +180,16 @@ impl Discriminator {
         Ok(parts)
     }
 
+    /// What it asks of the file, without loading it.
+    pub(crate) fn survey(
+        checkpoint: &Checkpoint,
+        config: &Config,
+        survey: &Survey,
+    ) -> Result<(), Error> {
+        let weights = Weights::of(checkpoint, "discriminator", Isa::best(), None);
+        Discriminator::layers(weights.surveyed(survey), config).map(drop)
+    }
+
     /// The shape of the network.
     pub fn config(&self) -> &Config {
         &self.encoder.config
@@ -213,7 +224,8 @@ impl Discriminator {
                 self.encoder.forward(isa, part, Rows::All, arena, profile, |x| self.read(x))
             })
         });
-        finite(logits, &self.checkpoint)
+        let finite_after = |depth| finite_after(&self.encoder, &self.cpu, batch, arenas, depth);
+        finite(logits, &self.checkpoint, self.encoder.config.layers, finite_after)
     }
 
     fn read(&self, x: MatRef<f32>) -> Vec<f32> {
@@ -331,6 +343,16 @@ impl Generator {
         Ok(parts)
     }
 
+    /// What it asks of the file, without loading it.
+    pub(crate) fn survey(
+        checkpoint: &Checkpoint,
+        config: &Config,
+        survey: &Survey,
+    ) -> Result<(), Error> {
+        let weights = Weights::of(checkpoint, "generator", Isa::best(), None);
+        Generator::layers(weights.surveyed(survey), config).map(drop)
+    }
+
     /// The shape of the network.
     pub fn config(&self) -> &Config {
         &self.encoder.config
@@ -381,7 +403,8 @@ impl Generator {
                 self.encoder.forward(isa, part, rows, arena, profile, |x| self.read(x))
             })
         });
-        finite(logits, &self.checkpoint)
+        let finite_after = |depth| finite_after(&self.encoder, &self.cpu, batch, arenas, depth);
+        finite(logits, &self.checkpoint, self.encoder.config.layers, finite_after)
     }
 
     fn read(&self, x: MatRef<f32>) -> Vec<f32> {
@@ -419,26 +442,27 @@ fn in_parts(
     outputs.collect::<Vec<_>>().concat()
 }
 
+/// Whether the batch is made of numbers still behind the first `depth` layers.
+fn finite_after(
+    encoder: &Encoder,
+    cpu: &Cpu,
+    batch: &Batch,
+    arenas: &Arenas,
+    depth: usize,
+) -> bool {
+    let outputs = in_parts(cpu, batch, |part, _| {
+        arenas.with(|arena| {
+            let finite = |x: MatRef<f32>| vec![f32::from(u8::from(rows_finite(x)))];
+            encoder.forward(cpu.isa(), part, Rows::After(depth), arena, Profile::off(), finite)
+        })
+    });
+    outputs.iter().all(|&finite| finite == 1.0)
+}
+
 fn wrong_kind(checkpoint: &Checkpoint, found: &Kind, wanted: &str) -> Error {
     let hint = match found {
         Kind::Unknown => "the tensor names are not those of an ELECTRA",
         _ => "give the folder of the other half of the pair (--detector, --generator)",
     };
     Error::new(checkpoint.path(), format!("is {}, where {wanted} is needed", found.name()), hint)
-}
-
-/// Mapped weights are not scanned when they are opened: that would read every page. A weight
-/// that is no number shows in the logits, and only then the file is searched for it.
-fn finite(logits: Vec<f32>, checkpoint: &Checkpoint) -> Result<Vec<f32>, Error> {
-    if logits.iter().all(|z| z.is_finite()) {
-        return Ok(logits);
-    }
-    let culprit = checkpoint
-        .tensors()
-        .find_map(|tensor| tensor.first_non_finite().map(|at| (tensor.name().to_owned(), at)));
-    let what = match culprit {
-        Some((name, at)) => format!("tensor {name} holds a NaN or an infinity at element {at}"),
-        None => "the network's output is not finite, though every weight is".to_owned(),
-    };
-    Err(Error::new(checkpoint.path(), what, "the file is damaged: fetch it again"))
 }

@@ -16,6 +16,7 @@ use std::ops::Range;
 mod attention;
 mod embeddings;
 mod encoder;
+mod finite;
 mod flops;
 mod heads;
 mod profile;

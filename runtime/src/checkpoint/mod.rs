@@ -22,7 +22,7 @@ mod records;
 mod safetensors;
 mod shards;
 mod state_dict;
-mod zip;
+pub(crate) mod zip;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -146,6 +146,11 @@ impl Checkpoint {
     /// The files mapped: one, or the shards.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         self.files.iter().map(|file| file.path())
+    }
+
+    /// The same with their bytes.
+    pub(crate) fn mapped(&self) -> &[Arc<MappedFile>] {
+        &self.files
     }
 
     /// All tensors in file order, under canonical names.

@@ -75,8 +75,23 @@ const MAX_ENTRIES: u64 = 1 << 16;
 /// names (torch), and two of the compressor. Encryption and patches are not among them.
 const HARMLESS_FLAGS: u16 = 0x0800 | 0x0008 | 0x0006;
 
-/// The entries by name without the top folder; where their data lies.
+/// An entry as the directory tells it: for whoever checks it.
+pub(crate) struct Entry {
+    pub(crate) name: String,
+    /// Where its data lies.
+    pub(crate) range: Range<usize>,
+    /// Of its data.
+    pub(crate) crc: u32,
+}
+
+/// All of them, in the order of the directory.
+pub(crate) fn entries(file: &MappedFile) -> Result<Vec<Entry>, CheckpointError> {
+    Ok(Entries::read(file)?.all)
+}
+
+/// The entries; where their data lies by their names without the top folder.
 struct Entries {
+    all: Vec<Entry>,
     ranges: HashMap<String, Range<usize>>,
 }
 
@@ -108,6 +123,7 @@ impl Entries {
             return Err(recognise::foreign_zip(file, &names));
         }
 
+        let mut all = Vec::with_capacity(archive.len());
         let mut ranges = HashMap::with_capacity(archive.len());
         let mut spans = Vec::with_capacity(archive.len());
         let mut top: Option<Vec<u8>> = None;
@@ -151,7 +167,8 @@ impl Entries {
             if *top.get_or_insert_with(|| folder.to_vec()) != folder {
                 return Err(refuse("is not in the folder of the others").hint(RESAVE));
             }
-            ranges.insert(rest.to_owned(), data);
+            ranges.insert(rest.to_owned(), data.clone());
+            all.push(Entry { name, range: data, crc: entry.crc32() });
         }
         if at != directory.stop {
             let what = "the zip directory holds more entries than it counts";
@@ -162,7 +179,7 @@ impl Entries {
             Some(pair) => {
                 Err(file.error("two zip entries share bytes").at(pair[1].start).hint(AGAIN))
             }
-            None => Ok(Entries { ranges }),
+            None => Ok(Entries { all, ranges }),
         }
     }
 }
