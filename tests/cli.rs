@@ -15,6 +15,7 @@ mod machine;
 mod models;
 mod streams;
 mod survival;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::fs;

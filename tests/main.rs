@@ -10,3 +10,4 @@ mod house;
 mod kernels;
 mod similarity;
 mod tokenizer;
+mod verify;

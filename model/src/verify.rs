@@ -47,7 +47,7 @@ pub fn verify(paths: &ModelPaths, watch: Watch) -> Result<Vec<Check>, Error> {
         checks.extend(file.checkpoint.verify(watch));
         checks.extend(file.beside(watch));
         checks.push(file.network());
-        checks.extend(file.vocabularies(&mut twin));
+        checks.push(file.vocabulary(&mut twin));
     }
     Ok(checks)
 }
@@ -117,29 +117,26 @@ impl Model {
         self.check(Subject::Network, verdict)
     }
 
-    /// The vocabulary of each half, which a pair must have in common. `twin` is the one before.
-    fn vocabularies(&self, twin: &mut Option<Opened>) -> Vec<Check> {
+    /// The vocabulary, which all halves have in common. `twin` is the half before this file.
+    fn vocabulary(&self, twin: &mut Option<Opened>) -> Check {
         if let Some(name) = ["config.json", "vocab.txt"].into_iter().find(|name| self.lacks(name)) {
-            let verdict = Verdict::Unchecked(format!("no {name} is beside it: put it there"));
-            return vec![self.check(Subject::Vocabulary, verdict)];
+            let why = format!("no {name} is beside it: put it there");
+            return self.check(Subject::Vocabulary, Verdict::Unchecked(why));
         }
-        let vocabulary = |which: &&'static str| {
-            let opened = Half::Open(Arc::clone(&self.checkpoint)).open(which, twin.as_ref());
-            let same = opened.and_then(|opened| {
-                twin.as_ref().map_or(Ok(()), |twin| check_same_vocabulary(twin, &opened))?;
-                Ok(opened)
-            });
-            let verdict = match same {
-                Err(error) => Verdict::Failed(vec![fault(error)]),
-                Ok(opened) => {
-                    let tokens = opened.tokenizer.len();
-                    *twin = Some(opened);
-                    Verdict::Passed(format!("{tokens} tokens, as the config says"))
-                }
-            };
-            self.check(Subject::Vocabulary, verdict)
+        let opened = self.halves.iter().try_fold(0, |_, which| {
+            let half = Half::Open(Arc::clone(&self.checkpoint)).open(which, twin.as_ref())?;
+            if let Some(twin) = twin {
+                check_same_vocabulary(twin, &half)?;
+            }
+            let tokens = half.tokenizer.len();
+            *twin = Some(half);
+            Ok(tokens)
+        });
+        let verdict = match opened {
+            Ok(tokens) => Verdict::Passed(format!("{tokens} tokens, as the config says")),
+            Err(error) => Verdict::Failed(vec![fault(error)]),
         };
-        self.halves.iter().map(vocabulary).collect()
+        self.check(Subject::Vocabulary, verdict)
     }
 }
 
