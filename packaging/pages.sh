@@ -7,7 +7,7 @@ export LC_ALL=C.UTF-8 # English, whoever packs it
 rm -rf "$folder"
 mkdir -p "$folder/man" "$folder/completions"
 "$binary" man > "$folder/man/zhengzi.1"
-for command in correct detect fill inspect completions man; do
+for command in correct detect fill evaluate convert inspect verify bench completions man; do
     "$binary" man "$command" > "$folder/man/zhengzi-$command.1"
 done
 # The names under which each shell looks for them.

@@ -186,7 +186,7 @@ mod tests {
             let mut script = Vec::new();
             completions(Args::command(), *shell, &mut script).expect("memory takes everything");
             let script = String::from_utf8(script).expect("a script is UTF-8");
-            for word in ["correct", "detect", "inspect", "threshold"] {
+            for word in ["correct", "detect", "inspect", "verify", "threshold"] {
                 assert!(script.contains(word), "{word} for {shell}");
             }
         }

@@ -193,6 +193,14 @@ mod tests {
     }
 
     #[test]
+    fn work_that_is_not_on_sentences_shows_bytes_alone() {
+        let line = Line::default();
+        let mut progress = progress(&line, None, Duration::ZERO);
+        progress.advance(2 << 20, 0);
+        assert!(line.now().ends_with("2.00 MiB"), "{}", line.now());
+    }
+
+    #[test]
     fn short_work_and_work_that_is_not_to_be_seen_show_nothing() {
         let line = Line::default();
         let mut short = progress(&line, Some(10), Duration::from_secs(3600));

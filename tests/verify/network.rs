@@ -124,7 +124,7 @@ impl View for Spoilt {
 #[test]
 fn numbers_that_are_none_are_counted_in_every_tensor() {
     let places =
-        vec![(1, f32::from_bits(1)), (2, f32::NAN), (3, f32::INFINITY), (5, f32::NEG_INFINITY)];
+        [(1, f32::from_bits(1)), (2, f32::NAN), (3, f32::INFINITY), (5, f32::NEG_INFINITY)];
     for head in HEADS {
         let spoil = |tensor: Tensor| {
             let places = places.iter().filter(|(at, _)| *at < tensor.values().count());

@@ -5,12 +5,12 @@
 //!   small ones by the SHA-1 of git, which is not computed here.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::{AGAIN, Check, Subject, Verdict, Watch, folder_of, in_steps};
+use super::{AGAIN, Check, STEP, Subject, Verdict, Watch, folder_of, in_steps};
 use crate::CheckpointError;
 
 /// `sha256sum * > SHA256SUMS`.
@@ -26,12 +26,12 @@ pub fn digest_of(path: &Path, watch: Watch) -> Option<Check> {
     }
     let verdict = match Told::of(path) {
         Told { digests, unknown } if digests.is_empty() => Verdict::Unchecked(unknown?),
-        told => match fs::read(path) {
-            Ok(bytes) => told.compare(path, &bytes, watch),
-            Err(error) => Verdict::Failed(vec![CheckpointError::new(
-                path,
-                format!("cannot be read: {error}"),
-            )]),
+        told => match of_file(path, watch) {
+            Ok(found) => told.compare(path, &found),
+            Err(error) => {
+                let what = format!("cannot be read: {error}");
+                Verdict::Failed(vec![CheckpointError::new(path, what)])
+            }
         },
     };
     Some(Check { file: path.to_owned(), subject: Subject::Sha256, verdict })
@@ -51,8 +51,30 @@ pub(super) fn check(path: &Path, bytes: &[u8], own: bool, watch: Watch) -> Verdi
                 ),
             }))
         }
-        told => told.compare(path, bytes, watch),
+        told => {
+            let mut hasher = Sha256::new();
+            in_steps(bytes, watch, |piece| hasher.update(piece));
+            told.compare(path, &digits(hasher))
+        }
     }
+}
+
+/// The digest of a file that is not mapped.
+fn of_file(path: &Path, watch: Watch) -> io::Result<String> {
+    let (mut file, mut hasher, mut piece) = (File::open(path)?, Sha256::new(), vec![0; STEP]);
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(digits(hasher)),
+            length => {
+                hasher.update(&piece[..length]);
+                watch(length as u64);
+            }
+        }
+    }
+}
+
+fn digits(hasher: Sha256) -> String {
+    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What is told of a file.
@@ -89,11 +111,8 @@ impl Told {
         told
     }
 
-    fn compare(&self, path: &Path, bytes: &[u8], watch: Watch) -> Verdict {
-        let mut hasher = Sha256::new();
-        in_steps(bytes, watch, |piece| hasher.update(piece));
-        let found: String = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        let wrong = self.digests.iter().filter(|(digest, _)| !digest.eq_ignore_ascii_case(&found));
+    fn compare(&self, path: &Path, found: &str) -> Verdict {
+        let wrong = self.digests.iter().filter(|(digest, _)| !digest.eq_ignore_ascii_case(found));
         let faults = wrong.map(|(digest, by)| {
             let what = format!("its SHA-256 is {found} where {} says {digest}", by.display());
             CheckpointError::new(path, what).hint(AGAIN)
