@@ -30,7 +30,7 @@ pub fn run(args: &CalibrateArgs) -> Result<ExitCode, Box<dyn Error>> {
     let settings = Settings { threshold: args.threshold, ..Settings::default() };
     let mut corrector = Corrector::open(&paths, settings, &cpu)?;
     if args.verbose {
-        say_loaded(&corrector.checkpoints(), &cpu);
+        say_loaded(&corrector.checkpoints(), &corrector.memory(&cpu), &cpu);
     }
     let shown = io::stderr().is_terminal() && able_terminal();
     let mut progress = Progress::new(Some(corrector.readings(&material) as u64), shown);

@@ -20,10 +20,11 @@ use crate::args::{Args, ConfigArgs};
 const NAME: &str = "zhengzi.toml";
 
 /// What it may set, by kind.
-const SETTINGS: [(&str, Kind); 17] = [
+const SETTINGS: [(&str, Kind); 19] = [
     ("model", Kind::Model),
     ("detector", Kind::Model),
     ("generator", Kind::Model),
+    ("no-mmap", Kind::Switch),
     ("policy", Kind::Text),
     ("mode", Kind::Text),
     ("calibration", Kind::Files),
@@ -36,12 +37,14 @@ const SETTINGS: [(&str, Kind); 17] = [
     ("confusion", Kind::Files),
     ("markdown", Kind::Switch),
     ("threads", Kind::Number),
+    ("max-memory", Kind::Text),
     ("isa", Kind::Text),
     ("precision", Kind::Text),
 ];
 
 /// What of it concerns `fill`, whose other options mean something else.
-const OF_FILL: [&str; 6] = ["model", "detector", "generator", "threads", "isa", "precision"];
+const OF_FILL: [&str; 8] =
+    ["model", "detector", "generator", "no-mmap", "threads", "max-memory", "isa", "precision"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {

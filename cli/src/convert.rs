@@ -8,10 +8,10 @@ use std::process::ExitCode;
 
 use tempfile::Builder;
 use zhengzi_kernels::{Isa, Precision};
-use zhengzi_model::convert::{Conversion, Folder};
+use zhengzi_model::convert::Conversion;
 use zhengzi_runtime::Cpu;
 
-use crate::args::{ConvertArgs, Layout};
+use crate::args::{ConvertArgs, Layout, bounded};
 use crate::new_file::{self, PREFIX, folder_of, readable};
 use crate::{cores, interrupt};
 
@@ -21,7 +21,7 @@ pub fn run(args: &ConvertArgs) -> Result<ExitCode, Box<dyn Error>> {
     if args.layout == Layout::Hf && args.precision == Some(Precision::Int8) {
         return Err("--layout hf has no int8: take f32 or bf16, or the layout panels".into());
     }
-    let cpu = Cpu::new(Isa::best(), cores::physical())?;
+    let cpu = bounded(Cpu::new(Isa::best(), cores::physical())?, args.max_memory);
     let failed = |error: io::Error| format!("{}: {error}", output.display());
     match layout {
         Layout::Panels => {
@@ -35,7 +35,11 @@ pub fn run(args: &ConvertArgs) -> Result<ExitCode, Box<dyn Error>> {
                 return Err(format!("{output}: is what is converted: name another file").into());
             }
             let panels = conversion.panels();
-            new_file::write(output, |out| panels.write(out)).map_err(failed)?;
+            let write = |out: &mut _| {
+                panels.write(out)?;
+                conversion.check_unchanged().map_err(io::Error::other)
+            };
+            new_file::write(output, write).map_err(failed)?;
         }
         Layout::Hf => {
             if fs::symlink_metadata(output).is_ok() {
@@ -44,7 +48,7 @@ pub fn run(args: &ConvertArgs) -> Result<ExitCode, Box<dyn Error>> {
             }
             let conversion = Conversion::open(&args.paths(), Precision::F32, &cpu)?;
             let precision = args.precision.unwrap_or(Precision::F32);
-            write_folders(&conversion.folders(precision), output).map_err(failed)?;
+            write_folders(&conversion, precision, output).map_err(failed)?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -57,14 +61,15 @@ fn is_same(input: &Path, output: &Path) -> bool {
 }
 
 /// One model straight into the folder, a pair into folders of their own below it.
-fn write_folders(folders: &[Folder], path: &Path) -> io::Result<()> {
+fn write_folders(conversion: &Conversion, precision: Precision, path: &Path) -> io::Result<()> {
+    let folders = conversion.folders(precision);
     let mut builder = Builder::new();
     builder.prefix(PREFIX).suffix(".tmp");
     readable(&mut builder, 0o777);
     let whole = builder.tempdir_in(folder_of(path))?;
     interrupt::unfinished(whole.path());
-    for folder in folders {
-        let place = match folders {
+    for folder in &folders {
+        let place = match folders[..] {
             [_] => whole.path().to_owned(),
             _ => whole.path().join(folder.name),
         };
@@ -78,6 +83,7 @@ fn write_folders(folders: &[Folder], path: &Path) -> io::Result<()> {
         out.get_ref().sync_all()?;
     }
     interrupt::finish(|| {
+        conversion.check_unchanged().map_err(io::Error::other)?;
         fs::rename(whole.path(), path)?;
         _ = whole.keep();
         Ok(())

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use zhengzi_model::corrector::{Corrector, Detector, Stages};
-use zhengzi_runtime::Checkpoint;
+use zhengzi_runtime::{Checkpoint, Need};
 
 use crate::args::{CorrectArgs, Format, Input, TextArgs, able_terminal};
 use crate::in_place::InPlace;
@@ -62,22 +62,25 @@ impl Work<'_> {
         let (paths, settings, cpu) =
             (args.model.paths(), args.decision.settings()?, args.cpu.cpu()?);
         let started = Instant::now();
-        let loaded = |checkpoints: &[&Checkpoint]| {
+        let loaded = |checkpoints: &[&Checkpoint], need: Need| {
             if args.output.verbose {
-                say_loaded(checkpoints, &cpu);
+                say_loaded(checkpoints, &need, &cpu);
                 say(format_args!("loaded in {:.0?}", started.elapsed()));
             }
             Instant::now()
         };
         if self.task == Task::Detect {
             let mut detector = Detector::open(&paths, settings, &cpu)?;
-            let loaded = loaded(&[detector.checkpoint()]);
+            let loaded = loaded(&[detector.checkpoint()], detector.memory(&cpu));
             let (status, sentences) = self.read(&sources, &mut |lines| detector.detect(lines))?;
             self.say_stages(loaded, sentences, detector.stages());
             return Ok(status);
         }
         let mut corrector = Corrector::open(&paths, settings, &cpu)?;
-        let loaded = loaded(&corrector.checkpoints());
+        let loaded = loaded(&corrector.checkpoints(), corrector.memory(&cpu));
+        if args.output.verbose && corrector.weighs() {
+            say(format_args!("calibration: {}", corrector.calibration().1));
+        }
         let (status, sentences) = self.read(&sources, &mut |lines| corrector.correct(lines))?;
         self.say_stages(loaded, sentences, corrector.stages());
         Ok(status)
@@ -106,7 +109,7 @@ impl Work<'_> {
         let output = &self.args.output;
         stream.manner = Manner { quiet: output.quiet, verbose: output.verbose };
         stream.progress = self.progress(sources);
-        let status = stream.run(Lines::of(sources, self.args.markdown))?;
+        let status = stream.run(Lines::of(sources, self.args.markdown)?)?;
         Ok((status, stream.sentences))
     }
 

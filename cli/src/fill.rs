@@ -22,7 +22,7 @@ pub fn run(args: &FillArgs) -> Result<ExitCode, Box<dyn Error>> {
     let cpu = args.cpu.cpu()?;
     let mut filler = Filler::open(&args.model.paths(), &cpu)?;
     if args.verbose {
-        say_loaded(&[filler.checkpoint()], &cpu);
+        say_loaded(&[filler.checkpoint()], &filler.memory(&cpu), &cpu);
     }
     let blanks = filler.fill(&args.text, args.top_k)?;
     let mut out = BufWriter::new(io::stdout().lock());

@@ -9,20 +9,21 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use zhengzi_kernels::{Precision, gemm};
-use zhengzi_model::electra::Kind;
+use zhengzi_model::electra::{Kind, memory};
 use zhengzi_model::hub;
 use zhengzi_runtime::panels::PARAMETERS;
-use zhengzi_runtime::{Checkpoint, Container, Cpu, DType, Weights};
+use zhengzi_runtime::{Checkpoint, Container, Cpu, DType, Need, Weights};
 
-use crate::args::{Answer, InspectArgs, available_isas};
+use crate::args::{Answer, InspectArgs, access, available_isas};
 use crate::message::{printable, say};
 use crate::report::{JSON_VERSION, write_json};
 
 /// Runs the command.
 pub fn run(args: &InspectArgs) -> Result<ExitCode, Box<dyn Error>> {
     let cpu = args.cpu.cpu()?;
-    let checkpoint = Checkpoint::open(&hub::locate(&args.path)?)?;
+    let checkpoint = Checkpoint::open_by(&hub::locate(&args.path)?, access(args.no_mmap))?;
     let summary = Summary::of(&checkpoint, &args.path, &cpu);
+    checkpoint.check_unchanged()?;
     let mut out = BufWriter::new(io::stdout().lock());
     match args.format {
         Answer::Plain => summary.write_plain(&mut out)?,
@@ -33,7 +34,7 @@ pub fn run(args: &InspectArgs) -> Result<ExitCode, Box<dyn Error>> {
 }
 
 /// For -v: what was opened, and on what it will run.
-pub fn say_loaded(checkpoints: &[&Checkpoint], cpu: &Cpu) {
+pub fn say_loaded(checkpoints: &[&Checkpoint], need: &Need, cpu: &Cpu) {
     // Both halves may be one file.
     let mut checkpoints = checkpoints.to_vec();
     checkpoints.dedup_by_key(|checkpoint| checkpoint.path());
@@ -47,6 +48,7 @@ pub fn say_loaded(checkpoints: &[&Checkpoint], cpu: &Cpu) {
         }
     }
     say(format_args!("kernels: {}; threads: {}", engines.join(", "), cpu.threads()));
+    say(format_args!("memory: {need}"));
 }
 
 /// What would multiply the matrices of a file.
@@ -70,6 +72,10 @@ struct Summary {
     isas: Vec<&'static str>,
     threads: usize,
     kernels: Kernels,
+    /// Bytes that running it takes, at most; none where it is no network.
+    memory: Option<u64>,
+    #[serde(skip)]
+    need: Option<Need>,
     tensors: Vec<Tensor>,
 }
 
@@ -103,11 +109,19 @@ impl Summary {
             });
         }
         let isa = cpu.isa().level().name();
+        let kind = Kind::of(checkpoint);
+        let halves: &[_] = match kind {
+            Kind::Pair => &[(checkpoint, "discriminator"), (checkpoint, "generator")],
+            Kind::Generator => &[(checkpoint, "generator")],
+            Kind::Discriminator | Kind::TokenClassifier(_) => &[(checkpoint, "discriminator")],
+            Kind::Encoder | Kind::Unknown => &[],
+        };
+        let need = (!halves.is_empty()).then(|| memory::need(halves, cpu));
         Summary {
             version: JSON_VERSION,
             path: path.to_string_lossy().into_owned(),
             container: container_name(checkpoint),
-            model: Kind::of(checkpoint).name(),
+            model: kind.name(),
             parameters: match checkpoint.metadata().get(PARAMETERS).map(|text| text.parse()) {
                 Some(Ok(parameters)) if checkpoint.panels().is_some() => parameters,
                 _ => weights.values().sum(),
@@ -117,6 +131,8 @@ impl Summary {
             isas: available_isas(),
             threads: cpu.threads(),
             kernels: Kernels { gemm: engine(checkpoint, cpu), others: cpu.isa().vectors().name() },
+            memory: need.map(|need| need.total()),
+            need,
             tensors,
         }
     }
@@ -131,6 +147,9 @@ impl Summary {
         writeln!(out, "isa         {isa}, of {}", self.isas.join(", "))?;
         writeln!(out, "kernels     gemm: {}; others: {}", self.kernels.gemm, self.kernels.others)?;
         writeln!(out, "threads     {threads}")?;
+        if let Some(need) = &self.need {
+            writeln!(out, "memory      {need}")?;
+        }
         writeln!(out)?;
         let width = tensors.iter().map(|tensor| tensor.name.chars().count()).max().unwrap_or(0);
         for Tensor { name, dtype, shape } in tensors {

@@ -1,9 +1,12 @@
-//! Ctrl-C and its kin: nothing half-written stays behind.
+//! Ctrl-C and its kin: nothing half-written stays behind. What ends the program from within
+//! (`zhengzi_runtime::last_words`) is told of the same file.
 
 #[cfg(unix)]
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
+
+use zhengzi_runtime::last_words;
 
 /// The temporary file, or folder, to remove when the program is told to stop. Whoever holds the lock
 /// is not interrupted.
@@ -12,6 +15,7 @@ static UNFINISHED: Mutex<Option<PathBuf>> = Mutex::new(None);
 /// From now on an interrupt removes `file`.
 pub fn unfinished(file: &Path) {
     *lock() = Some(file.to_owned());
+    last_words::unfinished(Some(file));
 }
 
 /// Does what brings the unfinished file to its end, in one piece: an interrupt waits for it.
@@ -19,6 +23,7 @@ pub fn finish<T>(end: impl FnOnce() -> T) -> T {
     let mut unfinished = lock();
     let ended = end();
     *unfinished = None;
+    last_words::unfinished(None);
     ended
 }
 
@@ -33,7 +38,7 @@ pub fn listen() {
     let heeded = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|&s| !is_ignored(s, &status));
     // Without it the signals do what they always did.
     let Ok(mut signals) = Signals::new(heeded) else { return };
-    std::thread::spawn(move || {
+    _ = std::thread::Builder::new().spawn(move || {
         if let Some(signal) = signals.forever().next() {
             let unfinished = lock();
             if let Some(file) = unfinished.as_deref() {

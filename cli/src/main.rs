@@ -41,9 +41,16 @@ use std::process::ExitCode;
 use args::{Args, Command, ConfigArgs};
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use config::Config;
+use zhengzi_runtime::last_words;
+use zhengzi_runtime::memory::Allocator;
+
+/// Ends the program with a line where there is no memory.
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator;
 
 fn main() -> ExitCode {
     interrupt::listen();
+    last_words::prepare(message::line);
     let error = match run() {
         Ok(status) => return status,
         Err(error) => error,

@@ -8,7 +8,12 @@ use crate::locale::translate;
 /// `zhengzi: message`, in the language of the locale. A standard error that is closed is no
 /// reason to stop.
 pub fn say(message: impl Display) {
-    let _ = writeln!(io::stderr(), "zhengzi: {}", printable(&translate(&message.to_string())));
+    let _ = io::stderr().write_all(line(&message.to_string()).as_bytes());
+}
+
+/// The same, unsaid.
+pub fn line(message: &str) -> String {
+    format!("zhengzi: {}\n", printable(&translate(message)))
 }
 
 /// The same text without line breaks and without power over a terminal:

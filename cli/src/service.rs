@@ -79,7 +79,7 @@ impl<'a, W: Write> Service<'a, W> {
 
     /// Reads everything, and tells the exit status: an error if a request was one.
     pub fn run(&mut self) -> Result<ExitCode, Box<dyn Error>> {
-        for item in Lines::of(self.sources, false) {
+        for item in Lines::of(self.sources, false)? {
             match item {
                 Item::Line(line) => {
                     self.bytes += line.bytes.len();

@@ -5,13 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use zhengzi_kernels::Precision;
-use zhengzi_runtime::{Cpu, Parts, TensorFile};
+use zhengzi_runtime::{Checkpoint, Cpu, Parts, TensorFile};
 
 use crate::Error;
 use crate::corrector::calibration::{self, Calibration, Origin};
-use crate::electra::{Discriminator, Generator};
+use crate::electra::{Discriminator, Generator, memory};
 use crate::pair::{ModelPaths, Opened, Pair};
 
 /// A model taken apart.
@@ -31,7 +32,9 @@ struct Half {
     /// The text of `config.json`.
     config: String,
     parts: Parts,
-    /// The files that it was read from.
+    /// What it was read from.
+    checkpoint: Arc<Checkpoint>,
+    /// Its files, and those beside them.
     inputs: Vec<PathBuf>,
 }
 
@@ -57,6 +60,10 @@ impl Conversion {
             precision,
         };
         let [detector, generator] = Pair::named(paths)?.open()?;
+        let halves = [(&detector, "discriminator"), (&generator, "generator")];
+        let halves = halves.into_iter().filter_map(|(half, name)| Some((half.as_ref()?, name)));
+        let halves: Vec<_> = halves.map(|(half, name)| (&*half.checkpoint, name)).collect();
+        memory::check_conversion(&halves, cpu, precision)?;
         if let Some(half) = detector {
             let (calibration, origin) = Calibration::find(None, &half.checkpoint)?;
             let is_own = origin != Origin::Borrowed;
@@ -79,12 +86,18 @@ impl Conversion {
         // The tokenizer has made sure that it is UTF-8.
         self.vocabulary = String::from_utf8_lossy(half.source.vocabulary()).into_owned();
         self.rules = half.source.rules();
-        self.halves.push(Half { name, config: half.json, parts, inputs });
+        let (config, checkpoint) = (half.json, half.checkpoint);
+        self.halves.push(Half { name, config, parts, checkpoint, inputs });
     }
 
     /// The files that it was read from.
     pub fn inputs(&self) -> impl Iterator<Item = &Path> {
         self.halves.iter().flat_map(|half| half.inputs.iter().map(PathBuf::as_path))
+    }
+
+    /// An error if one of them was written to meanwhile: what was made of it is not to be kept.
+    pub fn check_unchanged(&self) -> Result<(), Error> {
+        Ok(self.halves.iter().try_for_each(|half| half.checkpoint.check_unchanged())?)
     }
 
     /// All of it in one file, in panels.

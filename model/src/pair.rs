@@ -11,10 +11,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use zhengzi_runtime::{Checkpoint, Cpu};
+use zhengzi_runtime::{Access, Checkpoint, Cpu};
 
 use crate::config::Config;
-use crate::electra::{Discriminator, Generator, Kind};
+use crate::electra::{Discriminator, Generator, Kind, memory};
 use crate::hub::{self, Repo};
 use crate::tokenizer::{self, Tokenizer};
 use crate::{Error, embedded};
@@ -28,6 +28,8 @@ pub struct ModelPaths {
     pub detector: Option<PathBuf>,
     /// The folder or weights file of the generator.
     pub generator: Option<PathBuf>,
+    /// Whether their files are mapped or read.
+    pub access: Access,
 }
 
 impl ModelPaths {
@@ -35,15 +37,23 @@ impl ModelPaths {
     /// only a generator was named.
     pub fn discriminator(&self, cpu: &Cpu) -> Result<Option<Discriminator>, Error> {
         let [detector, _] = Pair::named(self)?.halves()?;
-        let network = detector.map(|half| half.network("discriminator")).transpose()?;
-        network.map(|(file, config)| Discriminator::load(file, &config, cpu)).transpose()
+        let network = detector.map(|half| half.network("discriminator", self.access)).transpose()?;
+        let load = |(file, config): (Arc<Checkpoint>, Config)| {
+            memory::check(&[(&file, "discriminator")], cpu)?;
+            Discriminator::load(file, &config, cpu)
+        };
+        network.map(load).transpose()
     }
 
     /// The generator alone, in the same way.
     pub fn generator(&self, cpu: &Cpu) -> Result<Option<Generator>, Error> {
         let [_, generator] = Pair::named(self)?.halves()?;
-        let network = generator.map(|half| half.network("generator")).transpose()?;
-        network.map(|(file, config)| Generator::load(file, &config, cpu)).transpose()
+        let network = generator.map(|half| half.network("generator", self.access)).transpose()?;
+        let load = |(file, config): (Arc<Checkpoint>, Config)| {
+            memory::check(&[(&file, "generator")], cpu)?;
+            Generator::load(file, &config, cpu)
+        };
+        network.map(load).transpose()
     }
 }
 
@@ -53,6 +63,7 @@ pub(crate) struct Pair {
     generator: Result<Half, Error>,
     /// Whether `--model` named one model, so that the other half is missing for no fault.
     is_single: bool,
+    access: Access,
 }
 
 /// One of them.
@@ -88,12 +99,13 @@ const BESIDE: [&str; 2] = ["config.json", "vocab.txt"];
 impl Pair {
     /// Finds the halves. That one is missing is an error only for who asks for it.
     pub(crate) fn resolve(paths: &ModelPaths) -> Result<Pair, Error> {
+        let access = paths.access;
         let mut pair = match &paths.model {
             None => {
                 let half = Half::Open(Arc::new(embedded::checkpoint()?));
-                Pair { detector: Ok(half.clone()), generator: Ok(half), is_single: false }
+                Pair { detector: Ok(half.clone()), generator: Ok(half), is_single: false, access }
             }
-            Some(path) => Pair::below(path)?,
+            Some(path) => Pair::below(path, access)?,
         };
         if let Some(path) = &paths.detector {
             pair.detector = hub::locate_with(path, &BESIDE).map(Half::At);
@@ -108,7 +120,7 @@ impl Pair {
     pub(crate) fn named(paths: &ModelPaths) -> Result<Pair, Error> {
         let lone = |path: &PathBuf| hub::locate_with(path, &BESIDE);
         match (&paths.model, &paths.detector, &paths.generator) {
-            (None, Some(path), None) | (None, None, Some(path)) => Pair::single(&lone(path)?, None),
+            (None, Some(path), None) | (None, None, Some(path)) => Pair::single(&lone(path)?, None, paths.access),
             _ => Pair::resolve(paths),
         }
     }
@@ -116,14 +128,16 @@ impl Pair {
     /// The discriminator or token classifier.
     pub(crate) fn load_detector(self, cpu: &Cpu) -> Result<(Arc<Tokenizer>, Discriminator), Error> {
         let Opened { checkpoint, config, tokenizer, .. } =
-            self.detector?.open("discriminator", None)?;
+            self.detector?.open("discriminator", None, self.access)?;
+        memory::check(&[(&checkpoint, "discriminator")], cpu)?;
         Ok((tokenizer, Discriminator::load(checkpoint, &config, cpu)?))
     }
 
     /// The generator.
     pub(crate) fn load_generator(self, cpu: &Cpu) -> Result<(Arc<Tokenizer>, Generator), Error> {
         let Opened { checkpoint, config, tokenizer, .. } =
-            self.generator?.open("generator", None)?;
+            self.generator?.open("generator", None, self.access)?;
+        memory::check(&[(&checkpoint, "generator")], cpu)?;
         Ok((tokenizer, Generator::load(checkpoint, &config, cpu)?))
     }
 
@@ -133,11 +147,14 @@ impl Pair {
         cpu: &Cpu,
     ) -> Result<(Arc<Tokenizer>, Discriminator, Generator), Error> {
         let (detector, generator) = (self.detector?, self.generator?);
-        let detector = detector.open("discriminator", None)?;
+        let detector = detector.open("discriminator", None, self.access)?;
+        let generator = generator.open("generator", Some(&detector), self.access)?;
+        check_same_vocabulary(&detector, &generator)?;
+        let halves =
+            [(&*detector.checkpoint, "discriminator"), (&*generator.checkpoint, "generator")];
+        memory::check(&halves, cpu)?;
         let discriminator =
             Discriminator::load(Arc::clone(&detector.checkpoint), &detector.config, cpu)?;
-        let generator = generator.open("generator", Some(&detector))?;
-        check_same_vocabulary(&detector, &generator)?;
         let Opened { checkpoint, config, .. } = generator;
         let generator = Generator::load_beside(&discriminator, checkpoint, &config, cpu)?;
         Ok((detector.tokenizer, discriminator, generator))
@@ -145,10 +162,11 @@ impl Pair {
 
     /// The halves that there are, discriminator first, opened.
     pub(crate) fn open(self) -> Result<[Option<Opened>; 2], Error> {
+        let access = self.access;
         let [detector, generator] = self.halves()?;
-        let detector = detector.map(|half| half.open("discriminator", None)).transpose()?;
+        let detector = detector.map(|half| half.open("discriminator", None, access)).transpose()?;
         let generator =
-            generator.map(|half| half.open("generator", detector.as_ref())).transpose()?;
+            generator.map(|half| half.open("generator", detector.as_ref(), access)).transpose()?;
         if let (Some(detector), Some(generator)) = (&detector, &generator) {
             check_same_vocabulary(detector, generator)?;
         }
@@ -165,37 +183,38 @@ impl Pair {
     }
 
     /// Both halves in the folder `path`, or the single model that it is.
-    fn below(path: &Path) -> Result<Pair, Error> {
+    fn below(path: &Path, access: Access) -> Result<Pair, Error> {
         if let Some(repo) = Repo::named_by(path) {
-            return Pair::cached(&repo);
+            return Pair::cached(&repo, access);
         }
         let metadata = fs::metadata(path).map_err(|error| {
             let what = format!("cannot open the model: {error}");
             Error::new(path, what, "give --model a folder that exists")
         })?;
         if metadata.is_file() || WEIGHTS.iter().any(|name| path.join(name).exists()) {
-            return Pair::single(path, None);
+            return Pair::single(path, None, access);
         }
         Ok(Pair {
             detector: folder_named(path, "discriminator"),
             generator: folder_named(path, "generator"),
             is_single: false,
+            access,
         })
     }
 
     /// The same in the hub's cache.
-    fn cached(repo: &Repo) -> Result<Pair, Error> {
+    fn cached(repo: &Repo, access: Access) -> Result<Pair, Error> {
         if repo.is_single() {
-            return Pair::single(&repo.folder(&BESIDE)?, Some(repo));
+            return Pair::single(&repo.folder(&BESIDE)?, Some(repo), access);
         }
         let [detector, generator] = repo.halves(&BESIDE).map(|folder| folder.map(Half::At));
-        Ok(Pair { detector, generator, is_single: false })
+        Ok(Pair { detector, generator, is_single: false, access })
     }
 
     /// The half that the model at `path` is; for want of the other, the one that `repo` has. A panel
     /// file may be both.
-    fn single(path: &Path, repo: Option<&Repo>) -> Result<Pair, Error> {
-        let checkpoint = Arc::new(Checkpoint::open(path)?);
+    fn single(path: &Path, repo: Option<&Repo>, access: Access) -> Result<Pair, Error> {
+        let checkpoint = Arc::new(Checkpoint::open_by(path, access)?);
         let kind = Kind::of(&checkpoint);
         let half = Half::Open(checkpoint);
         let missing = |what: &str, option: &str| {
@@ -210,7 +229,8 @@ impl Pair {
             Kind::Generator => (missing("discriminator", "--detector"), Ok(half)),
             _ => (Ok(half), missing("generator", "--generator")),
         };
-        Ok(Pair { is_single: detector.is_err() || generator.is_err(), detector, generator })
+        let is_single = detector.is_err() || generator.is_err();
+        Ok(Pair { detector, generator, is_single, access })
     }
 }
 
@@ -248,24 +268,24 @@ fn folder_named(path: &Path, word: &str) -> Result<Half, Error> {
 }
 
 impl Half {
-    pub(crate) fn checkpoint(&self) -> Result<Arc<Checkpoint>, Error> {
+    pub(crate) fn checkpoint(&self, access: Access) -> Result<Arc<Checkpoint>, Error> {
         Ok(match self {
-            Half::At(path) => Arc::new(Checkpoint::open(path)?),
+            Half::At(path) => Arc::new(Checkpoint::open_by(path, access)?),
             Half::Open(checkpoint) => Arc::clone(checkpoint),
         })
     }
 
     /// `which` is what a panel file calls the half. No vocabulary is read.
-    pub(crate) fn network(&self, which: &str) -> Result<(Arc<Checkpoint>, Config), Error> {
-        let checkpoint = self.checkpoint()?;
+    pub(crate) fn network(&self, which: &str, access: Access) -> Result<(Arc<Checkpoint>, Config), Error> {
+        let checkpoint = self.checkpoint(access)?;
         let (json, path) = config_of(&checkpoint, which)?;
         let config = Config::parse(json.as_bytes(), &path)?;
         Ok((checkpoint, config))
     }
 
     /// A tokenizer that `twin` has is not made again.
-    pub(crate) fn open(&self, which: &str, twin: Option<&Opened>) -> Result<Opened, Error> {
-        let checkpoint = self.checkpoint()?;
+    pub(crate) fn open(&self, which: &str, twin: Option<&Opened>, access: Access) -> Result<Opened, Error> {
+        let checkpoint = self.checkpoint(access)?;
         let (json, path) = config_of(&checkpoint, which)?;
         let (source, vocab) = match checkpoint.panels() {
             Some(_) => {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use zhengzi_runtime::verify::{Check, Subject, Verdict, Watch, digest_of, unreadable};
-use zhengzi_runtime::{Checkpoint, CheckpointError, Survey};
+use zhengzi_runtime::{Access, Checkpoint, CheckpointError, Survey};
 
 use crate::Error;
 use crate::electra::{Discriminator, Generator};
@@ -30,7 +30,7 @@ pub fn verify(paths: &ModelPaths, watch: Watch) -> Result<Vec<Check>, Error> {
     let mut checks = Vec::new();
     let mut files: Vec<Model> = Vec::new();
     for (which, half) in ["discriminator", "generator"].into_iter().zip(halves) {
-        match half.map(|half| half.checkpoint()).transpose() {
+        match half.map(|half| half.checkpoint(paths.access)).transpose() {
             Ok(None) => {}
             Ok(Some(checkpoint)) => {
                 match files.iter_mut().find(|file| Arc::ptr_eq(&file.checkpoint, &checkpoint)) {
@@ -91,7 +91,7 @@ impl Model {
         }
         let survey = Survey::new();
         let asked = self.halves.iter().try_for_each(|which| {
-            let (checkpoint, config) = Half::Open(Arc::clone(&self.checkpoint)).network(which)?;
+            let (checkpoint, config) = Half::Open(Arc::clone(&self.checkpoint)).network(which, Access::default())?;
             match *which {
                 "generator" => Generator::survey(&checkpoint, &config, &survey),
                 _ => Discriminator::survey(&checkpoint, &config, &survey),
@@ -124,7 +124,7 @@ impl Model {
             return self.check(Subject::Vocabulary, Verdict::Unchecked(why));
         }
         let opened = self.halves.iter().try_fold(0, |_, which| {
-            let half = Half::Open(Arc::clone(&self.checkpoint)).open(which, twin.as_ref())?;
+            let half = Half::Open(Arc::clone(&self.checkpoint)).open(which, twin.as_ref(), Access::default())?;
             if let Some(twin) = twin {
                 check_same_vocabulary(twin, &half)?;
             }

@@ -27,9 +27,14 @@ impl Arena {
         Arena::default()
     }
 
+    /// How many floats a frame with room for matrices of these shapes takes.
+    pub fn floats(shapes: &[(usize, usize)]) -> usize {
+        shapes.iter().map(|&(rows, cols)| rows * stride(cols)).sum::<usize>() + ALIGN
+    }
+
     /// A frame with room for matrices of these shapes (rows, columns).
     pub fn frame(&mut self, shapes: &[(usize, usize)]) -> Frame<'_> {
-        let floats = shapes.iter().map(|&(rows, cols)| rows * stride(cols)).sum::<usize>() + ALIGN;
+        let floats = Arena::floats(shapes);
         if self.buffer.len() < floats {
             // Not `resize`: nobody needs the old activations copied.
             self.buffer = Vec::new();

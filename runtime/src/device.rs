@@ -14,6 +14,7 @@ use zhengzi_kernels::{Isa, Precision};
 pub struct Cpu {
     isa: Isa,
     precision: Option<Precision>,
+    most_memory: Option<u64>,
     crew: Arc<Crew>,
 }
 
@@ -24,13 +25,19 @@ impl Cpu {
     pub fn new(isa: Isa, threads: usize) -> Result<Cpu, DeviceError> {
         let crew = Crew::new(threads)
             .map_err(|error| DeviceError(format!("cannot start {threads} threads: {error}")))?;
-        Ok(Cpu { isa, precision: None, crew: Arc::new(crew) })
+        Ok(Cpu { isa, precision: None, most_memory: None, crew: Arc::new(crew) })
     }
 
     /// The same with products of all networks loaded from now on in this precision; `None` leaves
     /// it to the file and the instruction set ([`Weights::of`](crate::Weights::of)).
     pub fn with_precision(self, precision: Option<Precision>) -> Cpu {
         Cpu { precision, ..self }
+    }
+
+    /// The same where this process is to take no more than so many bytes: a network that needs more is
+    /// not loaded, and when one is loaded that does not, the system is told to refuse more.
+    pub fn with_most_memory(self, most_memory: Option<u64>) -> Cpu {
+        Cpu { most_memory, ..self }
     }
 
     /// The instruction set.
@@ -41,6 +48,11 @@ impl Cpu {
     /// The precision that was asked for.
     pub fn precision(&self) -> Option<Precision> {
         self.precision
+    }
+
+    /// How many bytes may be taken, where that was said.
+    pub fn most_memory(&self) -> Option<u64> {
+        self.most_memory
     }
 
     /// The number of threads.

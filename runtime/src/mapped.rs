@@ -1,22 +1,42 @@
-//! The bytes of a model file, mapped into memory and kept alive by whoever uses them.
+//! The bytes of a model file, mapped into memory or read, and kept alive by whoever uses them.
 //!
 //! All `unsafe` of the checkpoint readers is here: the map, the view of its bytes as `f32`, and
-//! the word to the kernel that a range may leave memory. The map is private and read-only. One
-//! thing no map can promise: if another process shortens the file while it is mapped, touching
-//! the lost pages ends the program (SIGBUS). Replace model files by renaming, never in place.
+//! the word to the kernel that a range may leave memory. The map is private and read-only, but
+//! the file is not ours. What becomes of it while it is mapped:
+//!
+//! ```text
+//! removed, or replaced by renaming   nothing: the map holds the file that was opened
+//! written to in place                [`MappedFile::check`] says so before results are believed
+//! shortened                          the same; and who touches a lost page first, ends the
+//!                                    program with a line (`lost_pages.rs`)
+//! ```
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, SystemTime};
 
-use memmap2::Mmap;
+use memmap2::{Mmap, MmapMut};
 
 use crate::error::{CheckpointError, nearest};
+#[cfg(unix)]
+use crate::lost_pages::Listed;
 
 #[cfg(target_endian = "big")]
 compile_error!("weights are used where they lie in the file, little-endian");
+
+/// How the bytes of a model file come into memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Access {
+    /// By a map: each page when it is touched, and none twice in memory.
+    #[default]
+    Mapped,
+    /// All of them at once, into memory of our own: then the file may change.
+    Read,
+}
 
 /// An open model file: its path for messages, its bytes for use.
 pub(crate) struct MappedFile {
@@ -25,13 +45,52 @@ pub(crate) struct MappedFile {
 }
 
 enum Bytes {
-    Mapped(Mmap),
+    Mapped {
+        // First, so that it is dropped before the map is.
+        #[cfg(unix)]
+        _listed: Option<Listed>,
+        map: Mmap,
+        file: File,
+        opened: Stamp,
+    },
+    Read(Mmap),
     Static(&'static [u8]),
 }
 
+/// What tells that a file was written to. (Not the time of its status: to give a file another name,
+/// or none, changes that.)
+#[derive(PartialEq, Eq)]
+struct Stamp {
+    length: u64,
+    modified: Option<SystemTime>,
+}
+
+/// Systems tell the time of a change in steps of up to 10 ms.
+const STEP: Duration = Duration::from_millis(20);
+
+impl Stamp {
+    fn of(file: &File) -> io::Result<Stamp> {
+        let metadata = file.metadata()?;
+        Ok(Stamp { length: metadata.len(), modified: metadata.modified().ok() })
+    }
+
+    /// A stamp that no later change has: of a file that was changed just now, another change in the
+    /// same step would not be seen, so the step is waited for. `None` if that other change came.
+    fn at_rest(file: &File) -> io::Result<Option<Stamp>> {
+        let stamp = Stamp::of(file)?;
+        match stamp.modified.and_then(|modified| modified.elapsed().ok()) {
+            Some(age) if age < STEP => {
+                thread::sleep(STEP);
+                Ok(Stamp::of(file).map(|now| (now == stamp).then_some(now))?)
+            }
+            _ => Ok(Some(stamp)),
+        }
+    }
+}
+
 impl MappedFile {
-    /// Maps a regular, non-empty file.
-    pub(crate) fn open(path: &Path) -> Result<Arc<MappedFile>, CheckpointError> {
+    /// Maps or reads a regular, non-empty file.
+    pub(crate) fn open(path: &Path, access: Access) -> Result<Arc<MappedFile>, CheckpointError> {
         let fail = |what: &str, hint: &str| Err(CheckpointError::new(path, what).hint(hint));
         // Asked before opening: to open a pipe is to wait for its writer.
         match fs::metadata(path) {
@@ -44,12 +103,11 @@ impl MappedFile {
             Ok(_) => {}
         }
         let file = File::open(path).map_err(|error| cannot_open(path, &error))?;
-        // SAFETY: private and read-only: nothing here changes the bytes. Another process may; the
-        // readers check each number at the moment of use, so a change gives other values, never an
-        // access outside the map. A file cut short meanwhile is the limit stated at this file's head.
-        let map = unsafe { Mmap::map(&file) }
-            .map_err(|error| CheckpointError::new(path, format!("cannot be mapped: {error}")))?;
-        Ok(Arc::new(MappedFile { path: path.to_owned(), bytes: Bytes::Mapped(map) }))
+        let bytes = match access {
+            Access::Mapped => map(path, file)?,
+            Access::Read => Bytes::Read(read(path, file)?),
+        };
+        Ok(Arc::new(MappedFile { path: path.to_owned(), bytes }))
     }
 
     /// The same over bytes compiled into the program; `name` stands for the path.
@@ -65,8 +123,32 @@ impl MappedFile {
     /// All of it.
     pub(crate) fn bytes(&self) -> &[u8] {
         match &self.bytes {
-            Bytes::Mapped(map) => map,
+            Bytes::Mapped { map, .. } | Bytes::Read(map) => map,
             Bytes::Static(bytes) => bytes,
+        }
+    }
+
+    /// How its bytes came into memory; those of the program are mapped.
+    pub(crate) fn access(&self) -> Access {
+        match self.bytes {
+            Bytes::Mapped { .. } | Bytes::Static(_) => Access::Mapped,
+            Bytes::Read(_) => Access::Read,
+        }
+    }
+
+    /// An error if the file was written to since it was mapped: what was read of it may be of two
+    /// files. Costs a system call, so that it can be asked of every result.
+    pub(crate) fn check(&self) -> Result<(), CheckpointError> {
+        match &self.bytes {
+            Bytes::Mapped { file, opened, .. }
+                if Stamp::of(file).is_ok_and(|now| now == *opened) =>
+            {
+                Ok(())
+            }
+            Bytes::Mapped { .. } => {
+                Err(self.error("was changed while it was in use").hint(CHANGED))
+            }
+            Bytes::Read(_) | Bytes::Static(_) => Ok(()),
         }
     }
 
@@ -99,7 +181,7 @@ impl MappedFile {
         const BLOCK: usize = 64 << 10;
         let (start, end) = (range.start.next_multiple_of(BLOCK), range.end / BLOCK * BLOCK);
         #[cfg(unix)]
-        if let Bytes::Mapped(map) = &self.bytes
+        if let Bytes::Mapped { map, .. } = &self.bytes
             && start < end
             && end <= map.len()
         {
@@ -113,6 +195,61 @@ impl MappedFile {
         #[cfg(not(unix))]
         let _ = (start, end);
     }
+}
+
+/// What to do about a file that changed.
+pub(crate) const CHANGED: &str =
+    "run it again; replace model files by renaming, never in place, or take --no-mmap";
+
+fn map(path: &Path, file: File) -> Result<Bytes, CheckpointError> {
+    let fail = |error: io::Error| {
+        let error = CheckpointError::new(path, format!("cannot be mapped: {error}"));
+        error.hint("it takes as much address space as it is long: see ulimit -v")
+    };
+    let opened = Stamp::at_rest(&file).map_err(fail)?.ok_or_else(|| being_written(path))?;
+    // SAFETY: private and read-only: nothing here changes the bytes. Another process may; the
+    // readers check each number at the moment of use, so a change gives other values, never an
+    // access outside the map. What becomes of lost pages stands at this file's head.
+    let map = unsafe { Mmap::map(&file) }.map_err(fail)?;
+    if map.len() as u64 != opened.length {
+        return Err(being_written(path));
+    }
+    Ok(Bytes::Mapped {
+        #[cfg(unix)]
+        _listed: Listed::new(path, &file, &map),
+        map,
+        file,
+        opened,
+    })
+}
+
+/// Into pages of their own, so that numbers and panels are aligned as in a map.
+fn read(path: &Path, mut file: File) -> Result<Mmap, CheckpointError> {
+    let before = Stamp::at_rest(&file)
+        .map_err(|error| cannot_open(path, &error))?
+        .ok_or_else(|| being_written(path))?;
+    let length = before.length;
+    let fail = |error: io::Error| {
+        let what = format!("{length} bytes cannot be read into memory: {error}");
+        CheckpointError::new(path, what).hint("leave out --no-mmap, or allow more memory")
+    };
+    let whole = usize::try_from(length).map_err(|_| fail(io::ErrorKind::FileTooLarge.into()))?;
+    let mut bytes = MmapMut::map_anon(whole).map_err(fail)?;
+    match file.read_exact(&mut bytes) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            return Err(being_written(path));
+        }
+        Err(error) => return Err(fail(error)),
+    }
+    match Stamp::of(&file).map_err(fail)? == before {
+        true => bytes.make_read_only().map_err(fail),
+        false => Err(being_written(path)),
+    }
+}
+
+fn being_written(path: &Path) -> CheckpointError {
+    CheckpointError::new(path, "was written to while it was opened").hint("wait until it is whole")
 }
 
 /// Why a path cannot be opened, and the names near to it that could.

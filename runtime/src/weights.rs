@@ -78,6 +78,15 @@ impl<'a> Weights<'a> {
         self.checkpoint
     }
 
+    /// All tensors of the network; in a panel file those that it shares, too. Of any other file all.
+    pub fn tensors(&self) -> impl Iterator<Item = TensorView<'a>> {
+        let (half, is_panels) = (self.half, self.checkpoint.panels().is_some());
+        self.checkpoint.tensors().filter(move |tensor| {
+            let first = tensor.name().split('.').next();
+            !is_panels || first == Some(half) || first == Some("shared")
+        })
+    }
+
     /// The tensor of that name, if there.
     pub fn get(&self, name: &str) -> Option<TensorView<'a>> {
         let found = match self.checkpoint.panels() {

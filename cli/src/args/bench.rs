@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use zhengzi_kernels::Level;
 
-use super::model::{Asked, precision};
+use super::model::{Asked, precision, size};
 use super::{ModelArgs, count};
 
 pub const EXAMPLES: &str = "\
@@ -35,6 +35,10 @@ pub struct BenchArgs {
     #[arg(long, value_name = "N,…", env = "ZHENGZI_THREADS", hide_env_values = true)]
     #[arg(value_delimiter = ',', value_parser = count(), help_heading = "Machine")]
     pub threads: Vec<usize>,
+
+    /// Memory to take at most, in bytes or as 500M, 2G: what needs more is refused before it is taken
+    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Machine")]
+    pub max_memory: Option<u64>,
 
     /// Instruction set, as `inspect` lists them (avx2, say) [default: the strongest there is]
     #[arg(long, value_name = "NAME", help_heading = "Machine")]

@@ -6,6 +6,9 @@ use clap::ValueEnum;
 use zhengzi_kernels::Precision;
 use zhengzi_model::ModelPaths;
 
+use super::access;
+use super::model::size;
+
 pub const EXAMPLES: &str = "\
 Examples:
   zhengzi convert models/small -o small.safetensors        a pair in one file, in int8
@@ -28,9 +31,17 @@ pub struct ConvertArgs {
     #[arg(long, value_name = "PATH|NAME", help_heading = "Model")]
     generator: Option<PathBuf>,
 
+    /// Read the files into memory instead of mapping them: then they may be written to meanwhile
+    #[arg(long, help_heading = "Model")]
+    no_mmap: bool,
+
     /// The file to write; with --layout hf the folder to make
     #[arg(short, long, value_name = "PATH")]
     pub output: PathBuf,
+
+    /// Memory to take at most, in bytes or as 500M, 2G: what needs more is refused before it is taken
+    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Machine")]
+    pub max_memory: Option<u64>,
 
     /// How to store the weights [default: int8; f32 with --layout hf]
     #[arg(long, value_name = "f32|bf16|int8")]
@@ -53,11 +64,12 @@ pub enum Layout {
 impl ConvertArgs {
     /// Where the model lies; nowhere is the model inside.
     pub fn paths(&self) -> ModelPaths {
-        let ConvertArgs { model, detector, generator, .. } = self;
+        let ConvertArgs { model, detector, generator, no_mmap, .. } = self;
         ModelPaths {
             model: model.clone(),
             detector: detector.clone(),
             generator: generator.clone(),
+            access: access(*no_mmap),
         }
     }
 }

@@ -30,7 +30,7 @@ use evaluate::EXAMPLES as EVALUATE_EXAMPLES;
 pub use evaluate::EvaluateArgs;
 use explain::EXAMPLES as EXPLAIN_EXAMPLES;
 pub use explain::{ExplainArgs, Form};
-pub use model::{Asked, CpuArgs, ModelArgs, available_isas, proven};
+pub use model::{Asked, CpuArgs, ModelArgs, access, available_isas, bounded, proven};
 pub use text::{CorrectArgs, DetectArgs, Format, Input, TextArgs, able_terminal};
 use verify::EXAMPLES as VERIFY_EXAMPLES;
 pub use verify::VerifyArgs;
@@ -250,6 +250,10 @@ pub struct InspectArgs {
     /// How to write the answer
     #[arg(long, value_enum, default_value_t)]
     pub format: Answer,
+
+    /// Read the file into memory instead of mapping it
+    #[arg(long, help_heading = "Model")]
+    pub no_mmap: bool,
 
     #[command(flatten)]
     pub cpu: CpuArgs,

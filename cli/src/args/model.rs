@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use zhengzi_kernels::{Isa, Level, Precision};
 use zhengzi_model::ModelPaths;
-use zhengzi_runtime::Cpu;
+use zhengzi_runtime::{Access, Cpu, memory};
 
 use super::count;
 use crate::cores;
@@ -25,6 +25,10 @@ pub struct ModelArgs {
     /// The generator, where it is not found through --model
     #[arg(long, value_name = "PATH|NAME")]
     generator: Option<PathBuf>,
+
+    /// Read model files into memory instead of mapping them: then they may be written to meanwhile
+    #[arg(long)]
+    no_mmap: bool,
 }
 
 #[derive(clap::Args)]
@@ -34,6 +38,10 @@ pub struct CpuArgs {
     #[arg(long, value_name = "N", env = "ZHENGZI_THREADS", hide_env_values = true)]
     #[arg(value_parser = count())]
     threads: Option<usize>,
+
+    /// Memory to take at most, in bytes or as 500M, 2G: what needs more is refused before it is taken
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    max_memory: Option<u64>,
 
     /// Instruction set, as `inspect` lists them (avx2, say) [default: the strongest there is]
     #[arg(long, value_name = "NAME")]
@@ -53,12 +61,21 @@ pub struct Asked(pub Option<Precision>);
 impl ModelArgs {
     /// Where the models lie; nowhere is the model inside.
     pub fn paths(&self) -> ModelPaths {
-        let ModelArgs { model, detector, generator } = self;
+        let ModelArgs { model, detector, generator, no_mmap } = self;
         ModelPaths {
             model: model.clone(),
             detector: detector.clone(),
             generator: generator.clone(),
+            access: access(*no_mmap),
         }
+    }
+}
+
+/// What `--no-mmap` says.
+pub fn access(no_mmap: bool) -> Access {
+    match no_mmap {
+        true => Access::Read,
+        false => Access::Mapped,
     }
 }
 
@@ -67,8 +84,30 @@ impl CpuArgs {
     /// never silently another one.
     pub fn cpu(&self) -> Result<Cpu, Box<dyn Error>> {
         let cpu = Cpu::new(proven(self.isa)?, self.threads.unwrap_or_else(cores::physical))?;
-        Ok(cpu.with_precision(self.precision.0))
+        Ok(bounded(cpu, self.max_memory).with_precision(self.precision.0))
     }
+}
+
+/// The same, and this process, with `--max-memory`.
+pub fn bounded(cpu: Cpu, most: Option<u64>) -> Cpu {
+    if let Some(most) = most {
+        memory::keep_to(most, cpu.threads());
+    }
+    cpu.with_most_memory(most)
+}
+
+/// Bytes, or with K, M or G after it so many 2¹⁰, 2²⁰, 2³⁰.
+pub(super) fn size(typed: &str) -> Result<u64, String> {
+    let (number, unit) = match typed.to_ascii_uppercase().strip_suffix(['K', 'M', 'G']) {
+        None => (typed, 0),
+        Some(number) => match typed.as_bytes()[number.len()].to_ascii_uppercase() {
+            b'K' => (&typed[..number.len()], 10),
+            b'M' => (&typed[..number.len()], 20),
+            _ => (&typed[..number.len()], 30),
+        },
+    };
+    let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << unit));
+    bytes.ok_or_else(|| "a size is a number of bytes, or one with K, M or G".to_owned())
 }
 
 pub(super) fn precision(typed: &str) -> Result<Asked, String> {

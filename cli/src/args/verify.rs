@@ -55,7 +55,7 @@ impl VerifyArgs {
             halves => halves.join(" and "),
         };
         let (detector, generator) = (detector.clone(), generator.clone());
-        models.push((name, ModelPaths { model: None, detector, generator }));
+        models.push((name, ModelPaths { detector, generator, ..ModelPaths::default() }));
         models
     }
 }

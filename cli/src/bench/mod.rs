@@ -16,7 +16,7 @@ use zhengzi_model::electra::{Batch, Config, Discriminator, Generator, Profile, S
 use zhengzi_model::{Error as ModelError, ModelPaths};
 use zhengzi_runtime::{Arenas, Checkpoint, Cpu};
 
-use crate::args::{Asked, BenchArgs, proven};
+use crate::args::{Asked, BenchArgs, bounded, proven};
 use crate::cores;
 use table::{Cell, Table};
 
@@ -60,7 +60,8 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode, Box<dyn Error>> {
     for open in [Network::discriminator, Network::generator] {
         for pass in &passes {
             forget_peak_memory();
-            let cpu = Cpu::new(isa, pass.threads)?.with_precision(pass.precision);
+            let cpu = bounded(Cpu::new(isa, pass.threads)?, args.max_memory);
+            let cpu = cpu.with_precision(pass.precision);
             // Opened for each row, so that the row's memory is its own.
             let Some(network) = open(&paths, &cpu)? else { break };
             network.check(&args.length)?;

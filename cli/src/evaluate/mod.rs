@@ -27,7 +27,7 @@ pub fn run(args: &EvaluateArgs) -> Result<ExitCode, Box<dyn Error>> {
     let (paths, settings, cpu) = (args.model.paths(), args.decision.settings()?, args.cpu.cpu()?);
     let mut corrector = Corrector::open(&paths, settings, &cpu)?;
     if args.verbose {
-        say_loaded(&corrector.checkpoints(), &cpu);
+        say_loaded(&corrector.checkpoints(), &corrector.memory(&cpu), &cpu);
     }
     let mut dump = args.dump.as_deref().map(|to| Dump::create(to, args, &cpu)).transpose()?;
     let bytes = sets.iter().flat_map(|set| &set.pairs).map(|pair| pair.wrong.len() as u64).sum();

@@ -40,7 +40,7 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode, Box<dyn Error>> {
     let (paths, settings, cpu) = (args.model.paths(), args.decision.settings()?, args.cpu.cpu()?);
     let mut corrector = Corrector::open(&paths, settings, &cpu)?;
     if args.verbose {
-        say_loaded(&corrector.checkpoints(), &cpu);
+        say_loaded(&corrector.checkpoints(), &corrector.memory(&cpu), &cpu);
     }
     check_heads(args, &corrector)?;
     let passages: Vec<Passage> = lines
@@ -214,7 +214,7 @@ fn read(args: &ExplainArgs) -> Result<Vec<Line>, String> {
         let most = LIMIT >> 10;
         Err(format!("{source}: is longer than {most} KiB: explain a sentence or a paragraph"))
     };
-    for item in Lines::of(std::slice::from_ref(&source), false) {
+    for item in Lines::of(std::slice::from_ref(&source), false)? {
         match item {
             Item::Line(line) => {
                 if let Err(defect) = line.text() {

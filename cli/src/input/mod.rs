@@ -195,12 +195,12 @@ impl fmt::Display for Defect {
 impl Lines {
     /// Begins to read. `sources` are named by their index in what follows. With `markdown`
     /// all of them are Markdown, else those whose names say so.
-    pub fn of(sources: &[Source], markdown: bool) -> Lines {
+    pub fn of(sources: &[Source], markdown: bool) -> Result<Lines, String> {
         let (sender, events) = sync_channel(BUFFERS);
         let sources = sources.to_vec();
         // Never joined: it ends with its input, or when nobody listens any more, and
         // it may stay blocked on a terminal while the program is already leaving.
-        thread::spawn(move || {
+        let reader = thread::Builder::new().spawn(move || {
             for source in sources {
                 let markdown = markdown || source.is_markdown();
                 let end = Event::End(source.read(markdown, &sender));
@@ -209,7 +209,9 @@ impl Lines {
                 }
             }
         });
-        Lines { events, splitter: Splitter::default(), ready: VecDeque::new(), waiting: false }
+        reader.map_err(|error| format!("cannot start a thread that reads: {error}"))?;
+        let (splitter, ready) = (Splitter::default(), VecDeque::new());
+        Ok(Lines { events, splitter, ready, waiting: false })
     }
 }
 
@@ -423,6 +425,7 @@ mod tests {
     fn texts_of_the_command_line_are_lines_of_one_source() {
         let texts = ["一", "", "二\n三", "四\n"].map(OsString::from).to_vec();
         let lines: Vec<Line> = Lines::of(&[Source::Texts(texts)], false)
+            .unwrap()
             .filter_map(|item| match item {
                 Item::Line(line) => Some(line),
                 Item::Begin { .. } | Item::End { .. } | Item::Pause => None,
@@ -438,7 +441,7 @@ mod tests {
         let missing = Source::File("no such folder/no such file".into());
         let sources = [missing, Source::Texts(vec!["一".into()])];
         let items: Vec<Item> =
-            Lines::of(&sources, false).filter(|item| !matches!(item, Item::Pause)).collect();
+            Lines::of(&sources, false).unwrap().filter(|item| !matches!(item, Item::Pause)).collect();
         assert!(matches!(items[0], Item::End { source: 0, result: Err(_) }), "{items:?}");
         assert!(matches!(items[1], Item::Begin { source: 1, .. }), "{items:?}");
         assert!(matches!(items[2], Item::Line(Line { source: 1, number: 1, .. })), "{items:?}");

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
-use zhengzi_runtime::{Arenas, Checkpoint, Cpu};
+use zhengzi_runtime::{Arenas, Checkpoint, Cpu, Need};
 
 use super::rounds::Suspect;
 use super::script::{Script, Written};
@@ -13,7 +13,7 @@ use super::segmenter::{Window, windows};
 use super::trace::Trace;
 use super::{Correction, Passage, Policy, Settings, Stages, compat, reading, single};
 use crate::Error;
-use crate::electra::Discriminator;
+use crate::electra::{Discriminator, memory};
 use crate::pair::{ModelPaths, Pair};
 use crate::tokenizer::{Encoding, Tokenizer};
 
@@ -55,6 +55,11 @@ impl Detector {
     /// The file of the discriminator's weights.
     pub fn checkpoint(&self) -> &Checkpoint {
         self.discriminator.checkpoint()
+    }
+
+    /// What it takes in memory, at most.
+    pub fn memory(&self, cpu: &Cpu) -> Need {
+        memory::need(&[(self.checkpoint(), "discriminator")], cpu)
     }
 
     /// Where the time of all calls so far went.

@@ -4,13 +4,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use zhengzi_kernels::log_sum_exp::log_sum_exp;
-use zhengzi_runtime::{Arenas, Checkpoint, Cpu};
+use zhengzi_runtime::{Arenas, Checkpoint, Cpu, Need};
 
 use super::Alternative;
 use super::reading::{Gap, filled, top};
 use super::segmenter::windows;
 use crate::Error;
-use crate::electra::Generator;
+use crate::electra::{Generator, memory};
 use crate::pair::{ModelPaths, Pair};
 use crate::tokenizer::Tokenizer;
 
@@ -40,6 +40,11 @@ impl Filler {
     /// The file of the generator's weights.
     pub fn checkpoint(&self) -> &Checkpoint {
         self.generator.checkpoint()
+    }
+
+    /// What it takes in memory, at most.
+    pub fn memory(&self, cpu: &Cpu) -> Need {
+        memory::need(&[(self.checkpoint(), "generator")], cpu)
     }
 
     /// The `top_k` likeliest tokens at every `[MASK]` of `text`; all masks are read at once.

@@ -36,10 +36,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use zhengzi_runtime::{Checkpoint, Cpu};
+use zhengzi_runtime::{Checkpoint, Cpu, Need};
 
 use crate::Error;
-use crate::electra::Generator;
+use crate::electra::{Generator, memory};
 use crate::pair::{ModelPaths, Pair};
 pub use attention::{AttentionMap, Network};
 use calibration::{Calibration, Mode, Origin};
@@ -238,6 +238,11 @@ impl Corrector {
         Ok(Corrector { detector, generator, candidates, calibration, origin })
     }
 
+    /// Whether it decides by numbers at all: `compat` does not.
+    pub fn weighs(&self) -> bool {
+        self.detector.settings.policy == Policy::Default
+    }
+
     /// By which numbers it decides, and where they came from.
     pub fn calibration(&self) -> (&Calibration, &Origin) {
         (&self.calibration, &self.origin)
@@ -251,6 +256,12 @@ impl Corrector {
     /// The files of the discriminator's and the generator's weights.
     pub fn checkpoints(&self) -> [&Checkpoint; 2] {
         [self.detector.checkpoint(), self.generator.checkpoint()]
+    }
+
+    /// What it takes in memory, at most.
+    pub fn memory(&self, cpu: &Cpu) -> Need {
+        let [detector, generator] = self.checkpoints();
+        memory::need(&[(detector, "discriminator"), (generator, "generator")], cpu)
     }
 
     /// Where the time of all calls so far went.

@@ -19,6 +19,9 @@ pub(super) fn finite(
     layers: usize,
     finite_after: impl Fn(usize) -> bool,
 ) -> Result<Vec<f32>, Error> {
+    // Weights that are mapped may be written to by somebody else: nothing that was computed from them is
+    // believed before the file was seen to be what it was.
+    checkpoint.check_unchanged()?;
     if all_finite(&logits) {
         return Ok(logits);
     }

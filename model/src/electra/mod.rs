@@ -19,6 +19,7 @@ mod encoder;
 mod finite;
 mod flops;
 mod heads;
+pub mod memory;
 mod profile;
 
 pub use attention::Attention;

@@ -31,7 +31,7 @@ use std::sync::Arc;
 use zhengzi_kernels::Precision;
 
 use crate::error::nearest;
-use crate::mapped::MappedFile;
+use crate::mapped::{Access, MappedFile};
 use crate::panels::FORMAT;
 use crate::tensor::StoredTensor;
 use crate::{CheckpointError, TensorView};
@@ -81,12 +81,17 @@ impl Checkpoint {
     /// Opens a file (its container told from its bytes), an index of shards (`*.index.json`), or
     /// a folder (`model.safetensors`, its index, `pytorch_model.bin`, its index: the first there).
     pub fn open(path: &Path) -> Result<Checkpoint, CheckpointError> {
+        Checkpoint::open_by(path, Access::Mapped)
+    }
+
+    /// The same with its files mapped or read.
+    pub fn open_by(path: &Path, access: Access) -> Result<Checkpoint, CheckpointError> {
         if path.is_dir() {
-            return Checkpoint::open(&model_file(path)?);
+            return Checkpoint::open_by(&model_file(path)?, access);
         }
-        let file = MappedFile::open(path)?;
+        let file = MappedFile::open(path, access)?;
         match recognise::format(&file)? {
-            Format::Index => shards::read(&file),
+            Format::Index => shards::read(&file, access),
             Format::Container(container) => {
                 let contents = read(&file, container)?;
                 Checkpoint::assemble(path, vec![file], contents)
@@ -183,6 +188,17 @@ impl Checkpoint {
     /// What a panel file (`zhengzi convert`) holds its matrices in; `None` for any other file.
     pub fn panels(&self) -> Option<Precision> {
         self.panels
+    }
+
+    /// An error if a mapped file was written to since it was opened. To be asked when something
+    /// was computed from it and before that is believed.
+    pub fn check_unchanged(&self) -> Result<(), CheckpointError> {
+        self.files.iter().try_for_each(|file| file.check())
+    }
+
+    /// Whether its files are mapped or were read. (Bytes in the program count as mapped.)
+    pub fn access(&self) -> Access {
+        self.files.first().map_or(Access::Mapped, |file| file.access())
     }
 
     /// Bytes of the mapped files.

@@ -12,14 +12,17 @@ use serde::Deserialize;
 use super::recognise::{self, Format};
 use super::{Checkpoint, Contents, DESCRIPTION_LIMIT};
 use crate::CheckpointError;
-use crate::mapped::MappedFile;
+use crate::mapped::{Access, MappedFile};
 
 #[derive(Deserialize)]
 struct Index {
     weight_map: BTreeMap<String, String>,
 }
 
-pub(super) fn read(index: &Arc<MappedFile>) -> Result<Checkpoint, CheckpointError> {
+pub(super) fn read(
+    index: &Arc<MappedFile>,
+    access: Access,
+) -> Result<Checkpoint, CheckpointError> {
     let bytes = index.bytes();
     if bytes.len() > DESCRIPTION_LIMIT {
         return Err(index.error(format!("JSON longer than {DESCRIPTION_LIMIT} bytes is not read")));
@@ -36,8 +39,8 @@ pub(super) fn read(index: &Arc<MappedFile>) -> Result<Checkpoint, CheckpointErro
         let what = format!("names the shard {name}, which is not a file of the same folder");
         return Err(index.error(what).hint("do not use this file"));
     }
-    let files: Vec<_> =
-        names.iter().map(|name| MappedFile::open(&folder.join(name))).collect::<Result<_, _>>()?;
+    let open = |name: &&String| MappedFile::open(&folder.join(name), access);
+    let files: Vec<_> = names.iter().map(open).collect::<Result<_, _>>()?;
 
     let mut all: Option<Contents> = None;
     for (name, shard) in names.into_iter().zip(&files) {
