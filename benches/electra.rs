@@ -3,7 +3,7 @@
 //! ```sh
 //! cargo bench -p zhengzi-benches --bench electra            # the table
 //! cargo bench -p zhengzi-benches --bench electra -- base    # one row of it
-//! cargo bench -p zhengzi-benches --bench electra -- soak    # memory over 100,000 sentences
+//! cargo bench -p zhengzi-benches --bench electra -- soak    # memory and files over 100,000 sentences
 //! ```
 //!
 //! Each row is a process of its own, so that its peak memory is its own, run five times:
@@ -23,7 +23,6 @@ use std::time::Instant;
 use zhengzi_kernels::Isa;
 use zhengzi_model::ModelPaths;
 use zhengzi_model::corrector::{Corrector, Detector, Passage, Settings};
-use zhengzi_model::electra::Config;
 use zhengzi_runtime::Cpu;
 
 const RUNS: usize = 5;
@@ -52,7 +51,7 @@ fn table(models: &[&str]) {
     for &model in models {
         let folder = weights::folder();
         if model != "embedded" {
-            write_pair(model, folder.path());
+            weights::write_pair(model, folder.path());
         }
         let mut runs: Vec<Row> = (0..RUNS).map(|_| child(model, folder.path())).collect();
         let column = |runs: &mut Vec<Row>, i: usize| {
@@ -119,7 +118,7 @@ fn case(model: &str, folder: &Path) {
 fn soak() {
     let cpu = Cpu::new(Isa::best(), threads()).unwrap();
     let mut corrector = Corrector::open(&ModelPaths::default(), Settings::default(), &cpu).unwrap();
-    println!("| sentences | VmRSS, MB | VmHWM, MB |\n|---|---|---|");
+    println!("| sentences | VmRSS, MB | VmHWM, MB | open files |\n|---|---|---|---|");
     for block in 0..10 {
         for i in (0..10_000).step_by(50) {
             let text: Vec<String> =
@@ -128,10 +127,11 @@ fn soak() {
             corrector.correct(&lines).unwrap();
         }
         println!(
-            "| {} | {:.1} | {:.1} |",
+            "| {} | {:.1} | {:.1} | {} |",
             (block + 1) * 10_000,
             status("VmRSS:"),
-            status("VmHWM:")
+            status("VmHWM:"),
+            std::fs::read_dir("/proc/self/fd").map_or(0, |files| files.count()),
         );
     }
 }
@@ -161,34 +161,6 @@ fn sentence(seed: usize, length: usize) -> String {
         text.push('，');
     }
     text.chars().take(length.saturating_sub(1)).chain(['。']).collect()
-}
-
-/// A discriminator and a generator of a published shape, with weights from a formula.
-fn write_pair(shape: &str, folder: &Path) {
-    let (generator, discriminator) = match shape {
-        "small" => ((128, 64, 12, 1, 256), (128, 256, 12, 4, 1024)),
-        _ => ((768, 192, 12, 3, 768), (768, 768, 12, 12, 3072)),
-    };
-    for (half, (c, h, layers, heads, f), head) in [
-        ("discriminator", discriminator, weights::Head::Discriminator),
-        ("generator", generator, weights::Head::Generator),
-    ] {
-        let folder = folder.join(half);
-        std::fs::create_dir_all(&folder).unwrap();
-        let json = format!(
-            "{{\"vocab_size\":21128,\"embedding_size\":{c},\"hidden_size\":{h},\
-             \"num_hidden_layers\":{layers},\"num_attention_heads\":{heads},\"intermediate_size\":{f}}}"
-        );
-        let config = Config::parse(json.as_bytes(), Path::new("config.json")).unwrap();
-        std::fs::write(folder.join("config.json"), json).unwrap();
-        let mut vocabulary: Vec<String> =
-            ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "，", "。"].map(String::from).to_vec();
-        vocabulary.extend(('\u{4E00}'..).take(21128 - vocabulary.len()).map(String::from));
-        std::fs::write(folder.join("vocab.txt"), vocabulary.join("\n") + "\n").unwrap();
-        let tensors = weights::tensors(&config, head).into_iter();
-        let tensors: Vec<_> = tensors.map(|tensor| (tensor.name.clone(), tensor)).collect();
-        safetensors::serialize_to_file(tensors, None, &folder.join("model.safetensors")).unwrap();
-    }
 }
 
 fn threads() -> usize {

@@ -12,6 +12,8 @@ mod formats;
 mod hub;
 mod in_place;
 mod machine;
+mod maps;
+mod memory;
 mod models;
 mod streams;
 mod survival;

@@ -121,15 +121,17 @@ impl Replacement {
         let new = new.into_inner().map_err(io::IntoInnerError::into_error)?;
         keep_owner_and_mode(new.as_file(), &self.opened)?;
         new.as_file().sync_all()?;
-        if let Some(suffix) = backup {
-            keep_old(&self.path, suffix)?;
-        }
         interrupt::finish(|| {
-            if has_changed(&self.opened, &fs::metadata(&self.path)?) {
-                return Err(changed_meanwhile());
-            }
-            new.persist(&self.path).map_err(|error| error.error)?;
-            Ok(())
+            let kept =
+                backup.map(|suffix| keep_old(&self.path, &self.opened, suffix)).transpose()?;
+            let replace = || match has_changed(&self.opened, &fs::metadata(&self.path)?) {
+                true => Err(changed_meanwhile()),
+                false => new.persist(&self.path).map(drop).map_err(|error| error.error),
+            };
+            replace().inspect_err(|_| {
+                // Nothing was replaced: there is no old file to keep.
+                _ = kept.map(fs::remove_file);
+            })
         })?;
         // The name is on the disk when its folder is. Not every system lets a folder be opened.
         _ = File::open(folder(&self.path)).and_then(|folder| folder.sync_all());
@@ -137,16 +139,22 @@ impl Replacement {
     }
 }
 
-/// A copy of the file as it was, complete before it has its name.
-fn keep_old(path: &Path, suffix: &OsString) -> io::Result<()> {
+/// Gives the file as it was a second name; where it has several already, or its system knows no second
+/// names, a copy of it, complete before it has its name. The name.
+fn keep_old(path: &Path, opened: &Metadata, suffix: &OsString) -> io::Result<PathBuf> {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     let name = PathBuf::from(name);
-    let copy = tempfile::Builder::new().prefix(PREFIX).suffix(".tmp").tempfile_in(folder(path))?;
-    fs::copy(path, copy.path())?;
-    copy.as_file().sync_all()?;
-    copy.persist_noclobber(&name).map_err(|error| {
-        let (name, error) = (name.display(), error.error);
+    let kept = match has_other_names(opened) {
+        false => fs::hard_link(path, &name),
+        true => Err(io::ErrorKind::Unsupported.into()),
+    };
+    let kept = match kept {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => copy_old(path, &name),
+        linked_or_there => linked_or_there,
+    };
+    kept.map_err(|error| {
+        let name = name.display();
         io::Error::other(match error.kind() {
             io::ErrorKind::AlreadyExists => format!(
                 "{name} is there already: move it away, or name another suffix with --backup="
@@ -154,7 +162,25 @@ fn keep_old(path: &Path, suffix: &OsString) -> io::Result<()> {
             _ => format!("cannot keep the old text as {name}: {error}"),
         })
     })?;
-    Ok(())
+    Ok(name)
+}
+
+fn copy_old(path: &Path, name: &Path) -> io::Result<()> {
+    let copy = tempfile::Builder::new().prefix(PREFIX).suffix(".tmp").tempfile_in(folder(path))?;
+    fs::copy(path, copy.path())?;
+    copy.as_file().sync_all()?;
+    copy.persist_noclobber(name).map(drop).map_err(|error| error.error)
+}
+
+/// Whether who writes to the file under another name would write to what is kept.
+fn has_other_names(opened: &Metadata) -> bool {
+    #[cfg(unix)]
+    return std::os::unix::fs::MetadataExt::nlink(opened) > 1;
+    #[cfg(not(unix))]
+    {
+        let _ = opened;
+        true
+    }
 }
 
 fn folder(path: &Path) -> &Path {
@@ -197,6 +223,19 @@ fn changed_meanwhile() -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_kept_of_a_file_with_two_names_is_a_copy() {
+        let (folder, path, mut in_place) = begun(Some(".old"));
+        fs::hard_link(&path, folder.path().join("b.txt")).unwrap();
+        in_place.begin(&path, fs::metadata(&path).unwrap());
+        in_place.changed(b"new");
+        assert!(in_place.end(true).unwrap());
+        fs::write(folder.path().join("b.txt"), b"later").unwrap();
+        assert_eq!(fs::read(folder.path().join("a.txt.old")).unwrap(), b"one\ntwo\nthree");
+        assert_eq!(names(&folder), ["a.txt", "a.txt.old", "b.txt"]);
+    }
 
     /// A file of its own folder, begun to be replaced with its first line changed.
     fn begun(backup: Option<&str>) -> (tempfile::TempDir, PathBuf, InPlace) {
@@ -246,13 +285,14 @@ mod tests {
             fs::write(path, b"one\ntwo\nTHREE").unwrap();
         };
         for change in [longer, another] {
-            let (folder, path, mut in_place) = begun(None);
+            let (folder, path, mut in_place) = begun(Some(".old"));
             change(&path);
             let written = fs::read(&path).unwrap();
             let error = in_place.end(true).unwrap_err().to_string();
             assert!(error.contains("changed by another program"), "{error}");
             assert_eq!(fs::read(&path).unwrap(), written);
-            assert!(names(&folder).iter().all(|name| !name.starts_with(PREFIX)));
+            let is_ours = |name: &String| name.starts_with(PREFIX) || name.ends_with(".old");
+            assert!(!names(&folder).iter().any(is_ours));
         }
     }
 

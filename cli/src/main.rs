@@ -49,8 +49,8 @@ use zhengzi_runtime::memory::Allocator;
 static ALLOCATOR: Allocator = Allocator;
 
 fn main() -> ExitCode {
-    interrupt::listen();
     last_words::prepare(message::line);
+    interrupt::listen();
     let error = match run() {
         Ok(status) => return status,
         Err(error) => error,

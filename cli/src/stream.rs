@@ -331,7 +331,8 @@ mod tests {
         let mut examine = examine;
         let mut stream = Stream::new(sources, task, report, &mut examine, &mut out);
         stream.manner.quiet = true;
-        let status = stream.run(Lines::of(sources, false).unwrap()).expect("writing to memory succeeds");
+        let status =
+            stream.run(Lines::of(sources, false).unwrap()).expect("writing to memory succeeds");
         (out, status)
     }
 

@@ -13,7 +13,7 @@ use std::ptr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering::SeqCst};
 
-use crate::memory::Need;
+use crate::memory::{self, Need};
 
 /// Turns a message into the line that is written, its line break included.
 pub type Say = fn(&str) -> String;
@@ -23,6 +23,7 @@ pub type Say = fn(&str) -> String;
 /// the program puts its others; it is called while there is time.
 pub fn prepare(say: Say) {
     if SAY.set(say).is_ok() {
+        memory::spare_address_space();
         #[cfg(unix)]
         crate::lost_pages::listen();
         out_of_memory_line(say, String::new());
@@ -193,7 +194,9 @@ mod tests {
 
     #[test]
     fn numbers_are_written_without_memory() {
-        for (number, digits) in [(0, "0"), (7, "7"), (1234, "1234"), (u64::MAX, "18446744073709551615")] {
+        for (number, digits) in
+            [(0, "0"), (7, "7"), (1234, "1234"), (u64::MAX, "18446744073709551615")]
+        {
             let mut text = Text { bytes: [0; LONGEST], length: 0 };
             text.push_number(number);
             assert_eq!(&text.bytes[..text.length], digits.as_bytes());

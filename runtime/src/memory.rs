@@ -86,11 +86,10 @@ pub fn keep_to(bytes: u64, threads: usize) {
     const OTHERS: u64 = 4;
     #[cfg(target_os = "linux")]
     {
+        let Some([_, now]) = limits() else { return };
         let most = bytes.saturating_add((threads as u64 + OTHERS) * STACK);
-        let limit = libc::rlimit { rlim_cur: most, rlim_max: libc::RLIM_INFINITY };
-        let Some(now) = limit_of(libc::RLIMIT_DATA) else { return };
-        let limit = libc::rlimit { rlim_max: now.rlim_max, ..limit };
-        if limit.rlim_cur < now.rlim_cur {
+        if most < now.rlim_cur {
+            let limit = libc::rlimit { rlim_cur: most, ..now };
             // SAFETY: a resource that there is, and a limit that lives as long as the call.
             unsafe { libc::setrlimit(libc::RLIMIT_DATA, &limit) };
         }
@@ -134,6 +133,16 @@ fn given(memory: *mut u8, size: usize) -> *mut u8 {
     }
 }
 
+/// Where address space is limited, glibc is not to reserve 64 MiB of it for each thread that
+/// allocates. To be called before there are threads.
+pub(crate) fn spare_address_space() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    if limits().is_some_and(|[space, _]| space.rlim_cur != libc::RLIM_INFINITY) {
+        // SAFETY: a parameter that there is; at worst it is refused.
+        unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
+    }
+}
+
 fn mebibytes(bytes: u64) -> u64 {
     bytes.div_ceil(1 << 20)
 }
@@ -142,7 +151,7 @@ fn mebibytes(bytes: u64) -> u64 {
 fn address_space_left() -> Option<u64> {
     #[cfg(target_os = "linux")]
     {
-        let limit = limit_of(libc::RLIMIT_AS)?.rlim_cur;
+        let [libc::rlimit { rlim_cur: limit, .. }, _] = limits()?;
         let pages = fs::read_to_string("/proc/self/statm").ok()?;
         let pages: u64 = pages.split(' ').next()?.parse().ok()?;
         // SAFETY: a question without preconditions.
@@ -153,12 +162,16 @@ fn address_space_left() -> Option<u64> {
     None
 }
 
+/// Of the address space, and of data.
 #[cfg(target_os = "linux")]
-fn limit_of(resource: libc::__rlimit_resource_t) -> Option<libc::rlimit> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: room for the answer.
-    let result = unsafe { libc::getrlimit(resource, &mut limit) };
-    (result == 0).then_some(limit)
+fn limits() -> Option<[libc::rlimit; 2]> {
+    // (A closure: what a resource is to the C library has several names.)
+    let limit = |resource| {
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: room for the answer.
+        (unsafe { libc::getrlimit(resource, &mut limit) } == 0).then_some(limit)
+    };
+    Some([limit(libc::RLIMIT_AS)?, limit(libc::RLIMIT_DATA)?])
 }
 
 /// The least `memory.max` of the control groups that this process is in (version 2).

@@ -9,9 +9,6 @@ use std::time::{Duration, Instant};
 
 use super::{run, spawn, zhengzi};
 
-/// How often the work is killed.
-const KILLS: u32 = 200;
-
 /// A file that takes a while to write: its first line is corrected, so that everything after
 /// it goes through the temporary file.
 struct Draft {
@@ -69,41 +66,69 @@ fn undisturbed(draft: &Draft) -> Duration {
 
 #[test]
 fn killed_at_any_moment_it_leaves_old_or_new_bytes() {
+    killed(30);
+}
+
+#[test]
+#[ignore = "just torture"]
+fn killed_a_thousand_times_it_leaves_old_or_new_bytes() {
+    let (replaced, unfinished) = killed(1000);
+    println!("W1: 1000 kills: {replaced} new files, {unfinished} temporary files left");
+}
+
+/// How many of so many kills found the new file, and how many left a temporary one.
+fn killed(kills: u32) -> (u32, u32) {
     let draft = Draft::of(60_000);
     let whole = undisturbed(&draft);
     let (mut replaced, mut unfinished) = (0, 0);
-    for kill in 0..KILLS {
-        let mut child = spawn(&mut draft.command());
+    for kill in 0..kills {
+        let mut child = spawn(draft.command().args((kill % 4 == 3).then_some("--backup")));
         // From the start to a little after the end, however fast this machine is today.
-        thread::sleep(whole * kill * 5 / (4 * KILLS));
+        thread::sleep(whole * kill * 5 / (4 * kills));
         let _ = child.kill();
         child.wait().unwrap();
         replaced += u32::from(draft.is_new());
-        let others = draft.others();
+        let (kept, others): (Vec<PathBuf>, _) =
+            draft.others().into_iter().partition(|path| path.extension().unwrap() == "bak");
+        assert!(kept.iter().all(|path| fs::read(path).unwrap() == draft.old), "{kept:?}");
         let temporary = |path: &Path| {
             let name = path.file_name().unwrap().to_str().unwrap();
             name.starts_with(".zhengzi-") && name.ends_with(".tmp")
         };
         assert!(others.len() <= 1 && others.iter().all(|path| temporary(path)), "{others:?}");
-        unfinished += others.len();
-        others.iter().for_each(|path| fs::remove_file(path).unwrap());
+        unfinished += others.len() as u32;
+        others.iter().chain(&kept).for_each(|path| fs::remove_file(path).unwrap());
         draft.restore();
     }
     // Otherwise the kills came too early or too late to prove anything.
-    assert!(unfinished > 0, "no kill of {KILLS} came while the file was written");
-    assert!(replaced < KILLS, "no kill of {KILLS} came before the file was replaced");
+    assert!(unfinished > 0, "no kill of {kills} came while the file was written");
+    assert!(replaced < kills, "no kill of {kills} came before the file was replaced");
+    (replaced, unfinished)
 }
 
 #[cfg(unix)]
 #[test]
 fn an_interrupt_cleans_up_and_says_130() {
+    interrupted(20);
+}
+
+#[cfg(unix)]
+#[test]
+#[ignore = "just torture"]
+fn a_thousand_interrupts_clean_up_and_say_130() {
+    println!("W1: {} of 1000 interrupts came before the end", interrupted(1000));
+}
+
+/// How many of so many interrupts came before the end.
+#[cfg(unix)]
+fn interrupted(times: u32) -> u32 {
     let draft = Draft::of(60_000);
     let whole = undisturbed(&draft);
     let mut interrupted = 0;
-    for signal in 0..20 {
+    for signal in 0..times {
         let mut child = spawn(&mut draft.command());
         // It listens before it does anything else, but a process must first begin.
-        thread::sleep(Duration::from_millis(20) + whole * signal / 20);
+        thread::sleep(Duration::from_millis(20) + whole * signal / times);
         send(&child, "-INT");
         let status = child.wait().unwrap();
         assert!(matches!(status.code(), Some(0 | 130)), "{status}");
@@ -114,6 +139,7 @@ fn an_interrupt_cleans_up_and_says_130() {
         draft.restore();
     }
     assert!(interrupted > 0, "every interrupt came too late");
+    interrupted
 }
 
 #[cfg(unix)]
@@ -153,7 +179,7 @@ fn an_interrupt_that_is_to_be_ignored_is_ignored() {
 
 /// How the binary is started, for a shell.
 #[cfg(unix)]
-fn quoted() -> String {
+pub fn quoted() -> String {
     let words: Vec<String> = super::words().iter().map(|word| format!("{word:?}")).collect();
     words.join(" ")
 }
@@ -176,6 +202,104 @@ fn a_full_disk_leaves_the_old_file() {
     assert_eq!((output.status.code(), stderr.lines().count()), (Some(2), 1), "{stderr}");
     assert!(stderr.contains("draft.txt: "), "{stderr}");
     assert!(!draft.is_new() && draft.others().is_empty());
+}
+
+/// A file system of 3 MB, in which the old file is and the new one has no room; then one that may not
+/// be written to at all. (What the mode of a folder forbids, root may do.)
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_system_that_is_full_or_read_only_leaves_the_old_file() {
+    let draft = Draft::of(60_000);
+    let place = tempfile::tempdir().unwrap();
+    for (mount, words) in [
+        ("size=3m", "No space left on device"),
+        ("size=9m,remount,ro", "cannot write beside it: Read-only file system"),
+    ] {
+        let (first, then) = mount.split_once(',').unwrap_or((mount, ""));
+        let remount = if then.is_empty() { "true" } else { "mount -o remount,ro $place" };
+        let script = format!(
+            "place={:?}; old={:?}; mount -t tmpfs -o {first} none $place || exit 99
+            cp $old $place/draft.txt && {remount} || exit 99
+            {} correct -w $place/draft.txt; status=$?
+            cmp $old $place/draft.txt && ls -A $place && exit $status",
+            place.path(),
+            draft.path(),
+            quoted(),
+        );
+        let mut unshared = Command::new("unshare");
+        let output = unshared.args(["-rm", "sh", "-c", &script]).env("LC_ALL", "C").output();
+        let output = match output {
+            Ok(output) if !matches!(output.status.code(), Some(1 | 99)) => output,
+            refused => return eprintln!("not shown: no file system of our own: {refused:?}"),
+        };
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(
+            (output.status.code(), &*output.stdout),
+            (Some(2), &b"draft.txt\n"[..]),
+            "{stderr}"
+        );
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+        assert!(stderr.contains("draft.txt: ") && stderr.contains(words), "{stderr}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_may_not_be_written_to_leaves_the_old_file() {
+    use std::os::unix::fs::PermissionsExt;
+    let draft = Draft::of(10);
+    let mode = |mode| fs::set_permissions(draft.folder.path(), fs::Permissions::from_mode(mode));
+    mode(0o555).unwrap();
+    if File::create(draft.folder.path().join("probe")).is_ok() {
+        return eprintln!("not shown: this user may write to any folder");
+    }
+    let output = run(&mut draft.command(), b"");
+    mode(0o755).unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), stderr.lines().count()), (Some(2), 1), "{stderr}");
+    assert!(stderr.contains("cannot write beside it"), "{stderr}");
+    assert!(!draft.is_new() && draft.others().is_empty());
+}
+
+#[cfg(unix)]
+#[test]
+fn another_name_of_the_file_keeps_the_old_text() {
+    let draft = Draft::of(10);
+    let elsewhere = tempfile::tempdir_in(draft.folder.path().parent().unwrap()).unwrap();
+    let other = elsewhere.path().join("other.txt");
+    fs::hard_link(draft.path(), &other).unwrap();
+    assert_eq!(run(&mut draft.command(), b"").status.code(), Some(0));
+    assert!(draft.is_new() && draft.others().is_empty());
+    assert!(fs::read(&other).unwrap() == draft.old);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_owner_stays() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let draft = Draft::of(10);
+    if chown(draft.path(), Some(1234), Some(5678)).is_err() {
+        return eprintln!("not shown: this user may give nothing away");
+    }
+    assert_eq!(run(&mut draft.command(), b"").status.code(), Some(0));
+    let after = fs::metadata(draft.path()).unwrap();
+    assert!(draft.is_new());
+    assert_eq!((after.uid(), after.gid()), (1234, 5678));
+}
+
+#[test]
+fn what_another_program_writes_while_we_do_stays() {
+    let draft = Draft::of(60_000);
+    let child = spawn(&mut draft.command());
+    while draft.others().is_empty() {
+        thread::sleep(Duration::from_millis(1));
+    }
+    fs::write(draft.path(), b"theirs").unwrap();
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), stderr.lines().count()), (Some(2), 1), "{stderr}");
+    assert!(stderr.contains("was changed by another program meanwhile"), "{stderr}");
+    assert!(fs::read(draft.path()).unwrap() == b"theirs" && draft.others().is_empty());
 }
 
 #[test]

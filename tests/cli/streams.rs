@@ -67,6 +67,61 @@ fn a_line_of_more_than_64_megabytes_is_refused_by_all_but_plain_text() {
     }
 }
 
+/// 2⁰ to 2³⁰ bytes of one line, ASCII, NULs, and Han text cut anywhere: what goes in comes out.
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "just torture"]
+fn a_line_of_any_length_to_a_gibibyte_streams_in_constant_memory() {
+    let mut most = 0;
+    for (name, pattern) in [("x", "x"), ("NUL", "\0"), ("Han", "今天天气很好，")] {
+        for power in 0..=30 {
+            let peak = one_line(pattern.as_bytes(), 1 << power);
+            most = most.max(peak);
+            assert!(peak < 64 << 10, "{name}, 2^{power} bytes: {peak} KiB");
+        }
+    }
+    println!("X2: 93 lines of 1 B to 1 GiB: at most {} MB held", most * 1024 / 1_000_000);
+}
+
+/// Sends one line of so many bytes through `correct` and compares; the peak of memory in KiB, 0
+/// where it was over too soon to ask.
+#[cfg(target_os = "linux")]
+fn one_line(pattern: &[u8], length: usize) -> i64 {
+    // A line that is examined takes its time: those are of one kind, and short.
+    let pattern = if (1 << 13..=1 << 20).contains(&length) { b"x" } else { pattern };
+    let block = pattern.repeat((1 << 20) / pattern.len() + 2);
+    let from = |at: usize, length: usize| &block[at % pattern.len()..][..length];
+    let mut child = spawn(zhengzi().args(["correct", "-q"]));
+    let mut stdin = child.stdin.take().unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    thread::scope(|scope| {
+        let writer = scope.spawn(move || {
+            for at in (0..length).step_by(1 << 20) {
+                stdin.write_all(from(at, (1 << 20).min(length - at))).unwrap();
+            }
+        });
+        let (mut total, mut peak, mut buffer) = (0, 0, vec![0; 1 << 16]);
+        loop {
+            match stdout.read(&mut buffer).unwrap() {
+                0 => break,
+                read => {
+                    assert!(
+                        buffer[..read] == *from(total, read),
+                        "after {total} of {length} bytes"
+                    );
+                    total += read;
+                    if total % (1 << 24) < read {
+                        peak = peak_memory_kib(&child);
+                    }
+                }
+            }
+        }
+        writer.join().unwrap();
+        assert_eq!((total, child.wait().unwrap().code()), (length, Some(0)));
+        peak
+    })
+}
+
 #[test]
 fn the_status_is_the_same_in_every_format() {
     for format in ["plain", "diff", "line", "json", "pycorrector", "rdjson", "sarif", "github"] {

@@ -1,6 +1,8 @@
 //! Weights from a formula: `golden/electra/formula.py` in Rust, its explanation there.
 
 use std::borrow::Cow;
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 use safetensors::{Dtype, View, serialize_to_file};
@@ -153,6 +155,36 @@ fn linear(all: &mut Vec<Tensor>, prefix: &str, outputs: usize, inputs: usize) {
 fn norm(all: &mut Vec<Tensor>, prefix: &str, width: usize) {
     all.push(Tensor::new(format!("{prefix}.LayerNorm.weight"), &[width]));
     all.push(Tensor::new(format!("{prefix}.LayerNorm.bias"), &[width]));
+}
+
+/// A discriminator and a generator of a published shape, with weights from a formula.
+pub fn write_pair(shape: &str, folder: &Path) {
+    let (generator, discriminator) = match shape {
+        "small" => ((128, 64, 12, 1, 256), (128, 256, 12, 4, 1024)),
+        _ => ((768, 192, 12, 3, 768), (768, 768, 12, 12, 3072)),
+    };
+    for (half, (c, h, layers, heads, f), head) in [
+        ("discriminator", discriminator, Head::Discriminator),
+        ("generator", generator, Head::Generator),
+    ] {
+        let folder = folder.join(half);
+        fs::create_dir_all(&folder).unwrap();
+        let json = format!(
+            "{{\"vocab_size\":21128,\"embedding_size\":{c},\"hidden_size\":{h},\
+             \"num_hidden_layers\":{layers},\"num_attention_heads\":{heads},\"intermediate_size\":{f}}}"
+        );
+        let config = Config::parse(json.as_bytes(), Path::new("config.json")).unwrap();
+        fs::write(folder.join("config.json"), json).unwrap();
+        let mut vocabulary: Vec<String> =
+            ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "，", "。"].map(String::from).to_vec();
+        vocabulary.extend(('\u{4E00}'..).take(21128 - vocabulary.len()).map(String::from));
+        fs::write(folder.join("vocab.txt"), vocabulary.join("\n") + "\n").unwrap();
+        let tensors: Vec<_> = tensors(&config, head)
+            .into_iter()
+            .map(|tensor| (tensor.name.clone(), tensor))
+            .collect();
+        serialize_to_file(tensors, None, &folder.join("model.safetensors")).unwrap();
+    }
 }
 
 /// A folder below the target folder, gone when dropped. Not in /tmp: that may be memory.

@@ -440,8 +440,10 @@ mod tests {
     fn a_source_that_fails_is_told_and_the_next_one_is_read() {
         let missing = Source::File("no such folder/no such file".into());
         let sources = [missing, Source::Texts(vec!["一".into()])];
-        let items: Vec<Item> =
-            Lines::of(&sources, false).unwrap().filter(|item| !matches!(item, Item::Pause)).collect();
+        let items: Vec<Item> = Lines::of(&sources, false)
+            .unwrap()
+            .filter(|item| !matches!(item, Item::Pause))
+            .collect();
         assert!(matches!(items[0], Item::End { source: 0, result: Err(_) }), "{items:?}");
         assert!(matches!(items[1], Item::Begin { source: 1, .. }), "{items:?}");
         assert!(matches!(items[2], Item::Line(Line { source: 1, number: 1, .. })), "{items:?}");

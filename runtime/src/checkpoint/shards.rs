@@ -19,10 +19,7 @@ struct Index {
     weight_map: BTreeMap<String, String>,
 }
 
-pub(super) fn read(
-    index: &Arc<MappedFile>,
-    access: Access,
-) -> Result<Checkpoint, CheckpointError> {
+pub(super) fn read(index: &Arc<MappedFile>, access: Access) -> Result<Checkpoint, CheckpointError> {
     let bytes = index.bytes();
     if bytes.len() > DESCRIPTION_LIMIT {
         return Err(index.error(format!("JSON longer than {DESCRIPTION_LIMIT} bytes is not read")));
