@@ -55,6 +55,7 @@ fn main() -> ExitCode {
         Ok(status) => return status,
         Err(error) => error,
     };
+    last_words::take_the_word();
     // Only writing to standard output lets an `io::Error` come up as far as here.
     match error.downcast_ref::<io::Error>() {
         Some(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,

@@ -11,7 +11,7 @@ use std::ffi::CString;
 use std::path::Path;
 use std::ptr;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering::SeqCst};
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::SeqCst};
 
 use crate::memory::{self, Need};
 
@@ -64,11 +64,26 @@ pub fn unfinished(file: Option<&Path>) {
     let old = UNFINISHED.swap(new, SeqCst);
     // Who speaks set this before it looked for the file: either it has seen the new one, or it is
     // heard here, and keeps the old one.
-    if SPEAKING.load(SeqCst) || old.is_null() {
+    if SPEAKER.load(SeqCst) != NOBODY || old.is_null() {
         return;
     }
     // SAFETY: it came from `into_raw` below, nobody else swapped it out, and nobody is looking at it.
     drop(unsafe { CString::from_raw(old) });
+}
+
+/// Lets this thread alone say why the program ends: no other one ends it with a line of its own. To be
+/// called by who is about to say that.
+pub fn take_the_word() {
+    thread_local!(static HERE: u8 = const { 0 });
+    let me = HERE.with(|here| ptr::from_ref(here) as usize);
+    match SPEAKER.compare_exchange(NOBODY, me, SeqCst, SeqCst) {
+        Ok(_) => {}
+        // Memory was refused to who has it: nothing else will be said.
+        Err(speaker) if speaker == me => {}
+        Err(_) => loop {
+            std::hint::spin_loop();
+        },
+    }
 }
 
 /// Whether [`prepare`] was called, and with what.
@@ -97,12 +112,7 @@ pub(crate) const NUMBER: u64 = 9_876_543_210_123_456_789;
 
 /// Says the line and ends the program, with what it left unfinished.
 pub(crate) fn exit(line: &Line, number: u64) -> ! {
-    if SPEAKING.swap(true, SeqCst) {
-        // Another thread is at it: what that one says is the last word.
-        loop {
-            std::hint::spin_loop();
-        }
-    }
+    take_the_word();
     let mut text = Text { bytes: [0; LONGEST], length: 0 };
     text.push(line.before.as_bytes());
     text.push_number(number);
@@ -118,7 +128,10 @@ static UNFINISHED: AtomicPtr<std::ffi::c_char> = AtomicPtr::new(ptr::null_mut())
 /// What is said where memory is refused.
 static OUT_OF_MEMORY: AtomicPtr<Line> = AtomicPtr::new(ptr::null_mut());
 
-static SPEAKING: AtomicBool = AtomicBool::new(false);
+/// The thread that ends the program: an address of its own.
+static SPEAKER: AtomicUsize = AtomicUsize::new(NOBODY);
+
+const NOBODY: usize = 0;
 
 /// Bytes of a line; the rest is cut. Small, because a signal's stack is.
 const LONGEST: usize = 2048;

@@ -199,16 +199,20 @@ fn a_file_in_place_stays_as_it_was_and_nothing_beside_it() {
 #[cfg(unix)]
 #[test]
 fn other_bus_errors_end_the_program_as_they_always_did() {
-    let running = Running::of(Model::new().command(&[]));
+    let mut running = Running::of(Model::new().command(&[]));
     let id = running.child.id().to_string();
-    assert!(Command::new("kill").args(["-BUS", &id]).status().unwrap().success());
+    // Rust's own handler, which ours hands it on to, lets the first one by and ends with the second.
+    while !matches!(running.child.try_wait(), Ok(Some(_))) {
+        assert!(Command::new("kill").args(["-BUS", &id]).status().unwrap().success());
+        thread::sleep(Duration::from_millis(10));
+    }
     assert_eq!(running.end().0, None);
 }
 
 #[test]
 fn changes_at_any_moment_give_a_line_or_the_whole_output() {
-    let outcomes = changed_at_random(&Model::new(), 20, 0x6368_616e_6765);
-    assert_eq!(outcomes.iter().sum::<u32>(), 20);
+    let outcomes = changed_at_random(&Model::new(), 12, 0x6368_616e_6765);
+    assert_eq!(outcomes.iter().sum::<u32>(), 12);
 }
 
 #[test]
@@ -221,7 +225,7 @@ fn five_hundred_changes_at_any_moment_give_a_line_or_the_whole_output() {
 
 /// How many runs of so many put out all, nothing, or a part.
 fn changed_at_random(model: &Model, runs: u32, seed: u64) -> [u32; 3] {
-    let text = "今天新情很好\n老师给我们步置了作业\n我们在图书管看书\n".repeat(80);
+    let text = "今天新情很好\n老师给我们步置了作业\n我们在图书管看书\n".repeat(40);
     let other = model.other();
     let output = |bytes: &[u8]| {
         fs::write(model.path(), bytes).unwrap();
