@@ -37,7 +37,8 @@ impl ModelPaths {
     /// only a generator was named.
     pub fn discriminator(&self, cpu: &Cpu) -> Result<Option<Discriminator>, Error> {
         let [detector, _] = Pair::named(self)?.halves()?;
-        let network = detector.map(|half| half.network("discriminator", self.access)).transpose()?;
+        let network =
+            detector.map(|half| half.network("discriminator", self.access)).transpose()?;
         let load = |(file, config): (Arc<Checkpoint>, Config)| {
             memory::check(&[(&file, "discriminator")], cpu)?;
             Discriminator::load(file, &config, cpu)
@@ -120,7 +121,9 @@ impl Pair {
     pub(crate) fn named(paths: &ModelPaths) -> Result<Pair, Error> {
         let lone = |path: &PathBuf| hub::locate_with(path, &BESIDE);
         match (&paths.model, &paths.detector, &paths.generator) {
-            (None, Some(path), None) | (None, None, Some(path)) => Pair::single(&lone(path)?, None, paths.access),
+            (None, Some(path), None) | (None, None, Some(path)) => {
+                Pair::single(&lone(path)?, None, paths.access)
+            }
             _ => Pair::resolve(paths),
         }
     }

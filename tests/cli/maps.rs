@@ -218,7 +218,7 @@ fn changes_at_any_moment_give_a_line_or_the_whole_output() {
 #[test]
 #[ignore = "just torture"]
 fn five_hundred_changes_at_any_moment_give_a_line_or_the_whole_output() {
-    let [whole, none, part] = changed_at_random(&Model::new(), 500, 0x746f_7274_7572_65);
+    let [whole, none, part] = changed_at_random(&Model::new(), 500, 0x0074_6f72_7475_7265);
     println!("M1: 500 changes: {whole} whole outputs, {none} refused at once, {part} on the way");
     assert!(whole > 50 && none + part > 50);
 }
