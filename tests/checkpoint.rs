@@ -1,8 +1,7 @@
 //! Checkpoints: what torch writes is read bit for bit, and what lies is refused in one line.
 
 mod archives;
-mod corruption;
-mod files;
+pub mod files;
 mod foreign;
 mod golden;
 mod headers;
@@ -13,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use zhengzi_runtime::{Checkpoint, CheckpointError};
 
-fn golden(name: &str) -> PathBuf {
+pub fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/checkpoint").join(name)
 }
 

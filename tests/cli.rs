@@ -16,7 +16,7 @@ mod maps;
 mod memory;
 mod models;
 mod streams;
-mod survival;
+pub mod survival;
 mod verify;
 
 use std::collections::BTreeMap;
@@ -288,7 +288,7 @@ fn peak_memory_kib(child: &Child) -> i64 {
 
 /// The command with none of the settings that a user's environment may hold, and with a hub
 /// cache that holds nothing.
-fn zhengzi() -> Command {
+pub fn zhengzi() -> Command {
     let mut words = words();
     let mut command = Command::new(words.remove(0));
     command.args(words);
@@ -307,7 +307,7 @@ fn spawn(command: &mut Command) -> Child {
 }
 
 /// Runs to the end with these bytes on standard input.
-fn run(command: &mut Command, stdin: &[u8]) -> Output {
+pub fn run(command: &mut Command, stdin: &[u8]) -> Output {
     let mut child = spawn(command);
     let mut pipe = child.stdin.take().unwrap();
     let stdin = stdin.to_vec();

@@ -22,8 +22,13 @@ use zhengzi_kernels::{Isa, Precision};
 use zhengzi_runtime::Cpu;
 
 /// The strongest instruction set and both of its cores, where there are two.
-fn best() -> Cpu {
+pub fn best() -> Cpu {
     f32_on(Isa::best())
+}
+
+/// The shape of a golden case.
+pub fn config(name: &str) -> zhengzi_model::electra::Config {
+    Case::named(name).config
 }
 
 /// In f32, whatever is faster here: that is what the golden files were computed in.

@@ -77,7 +77,17 @@ impl Found {
             .sort_by_file_name(|a, b| a.cmp(b))
             .build();
         for entry in walk {
-            let entry = entry?;
+            let entry = match entry {
+                Ok(entry) => entry,
+                // A folder that cannot be listed is told of when its turn comes; the rest is read.
+                Err(error) => match place(&error) {
+                    Some(path) => {
+                        self.file(path.to_owned());
+                        continue;
+                    }
+                    None => return Err(error.into()),
+                },
+            };
             let path = entry.path();
             let is_file = entry.file_type().is_some_and(|kind| kind.is_file());
             if is_file && !self.is_backup(path) && !is_binary(path) {
@@ -100,6 +110,17 @@ impl Found {
         if self.seen.insert(identity) {
             self.sources.push(Source::File(path));
         }
+    }
+}
+
+/// The file or folder that an error of the walk is about.
+fn place(error: &ignore::Error) -> Option<&Path> {
+    match error {
+        ignore::Error::WithPath { path, .. } => Some(path),
+        ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => {
+            place(err)
+        }
+        _ => None,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use zhengzi_runtime::CheckpointError;
+use zhengzi_runtime::{CheckpointError, OneLine};
 
 use crate::tokenizer::TokenizerError;
 
@@ -36,10 +36,13 @@ impl fmt::Display for Error {
         match self {
             Error::Checkpoint(error) => error.fmt(f),
             Error::Tokenizer(error) => error.fmt(f),
-            Error::Model { path, what, hint } if hint.is_empty() => {
-                write!(f, "{}: {what}", path.display())
+            Error::Model { path, what, hint } => {
+                write!(f, "{}: {}", OneLine(&path.to_string_lossy()), OneLine(what))?;
+                match hint.is_empty() {
+                    true => Ok(()),
+                    false => write!(f, ": {}", OneLine(hint)),
+                }
             }
-            Error::Model { path, what, hint } => write!(f, "{}: {what}: {hint}", path.display()),
         }
     }
 }

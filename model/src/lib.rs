@@ -4,6 +4,7 @@
 //! which were replaced and the generator what could stand there ([`electra`]); sound and
 //! shape decide among the candidates ([`corrector`]).
 
+mod beside;
 pub mod config;
 pub mod convert;
 pub mod corrector;

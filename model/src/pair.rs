@@ -8,6 +8,7 @@
 //! model of that name, or `NAME-discriminator` and `NAME-generator`.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use crate::config::Config;
 use crate::electra::{Discriminator, Generator, Kind, memory};
 use crate::hub::{self, Repo};
 use crate::tokenizer::{self, Tokenizer};
-use crate::{Error, embedded};
+use crate::{Error, beside, embedded};
 
 /// What the user named, by path or by name on the hub; all `None` means the embedded model.
 #[derive(Clone, Debug, Default)]
@@ -328,7 +329,9 @@ fn config_of(checkpoint: &Checkpoint, which: &str) -> Result<(String, PathBuf), 
         return Ok((json.to_owned(), checkpoint.path().to_owned()));
     }
     let path = checkpoint.path().parent().unwrap_or(Path::new("")).join("config.json");
-    match fs::read_to_string(&path) {
+    let json = beside::read(&path, beside::JSON_LIMIT)
+        .and_then(|json| String::from_utf8(json).map_err(io::Error::other));
+    match json {
         Ok(json) => Ok((json, path)),
         Err(error) => {
             let hint = "a model folder holds config.json, vocab.txt and the weights";

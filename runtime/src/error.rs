@@ -93,7 +93,7 @@ pub fn edit_distance(a: &str, b: &str) -> usize {
 
 /// Text that came out of a file, made safe to print: control characters are escaped (a name
 /// could hold a line break or a terminal command) and its length is bounded.
-struct OneLine<'a>(&'a str);
+pub struct OneLine<'a>(pub &'a str);
 
 /// Longer than any honest path or tensor name, short enough for a line.
 const LONGEST: usize = 400;

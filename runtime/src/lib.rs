@@ -24,7 +24,7 @@ pub mod weights;
 pub use arena::{Arena, Arenas, Frame};
 pub use checkpoint::{Checkpoint, Container};
 pub use device::Cpu;
-pub use error::CheckpointError;
+pub use error::{CheckpointError, OneLine};
 pub use linear::{Linear, Table};
 pub use mapped::Access;
 pub use memory::Need;

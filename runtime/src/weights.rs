@@ -157,7 +157,7 @@ impl<'a> Weights<'a> {
         let packed = match self.checkpoint.panels() {
             Some(_) => self.packed(name, rows, cols)?,
             None => {
-                check_shape(&tensor, &[rows, cols])?;
+                check_floats(&tensor, &[rows, cols])?;
                 if self.survey.is_some() {
                     return Ok(Table::Packed(nothing()));
                 }
@@ -249,7 +249,8 @@ impl<'a> Weights<'a> {
             let bias = self.noted(self.values(&format!("{name}.bias"), all));
             return Ok((weight?, bias?));
         }
-        let mut bias = Vec::with_capacity(all);
+        // Not of the capacity that the config asks for: the shapes are not yet compared with it.
+        let mut bias = Vec::new();
         let mut weights = Vec::with_capacity(parts.len());
         // All are looked for before the first that is missing is an error.
         let found: Vec<_> = parts
@@ -285,7 +286,7 @@ impl<'a> Weights<'a> {
 
     fn shaped(&self, name: &str, shape: &[usize]) -> Result<TensorView<'a>, CheckpointError> {
         let tensor = self.tensor(name)?;
-        check_shape(&tensor, shape)?;
+        check_floats(&tensor, shape)?;
         Ok(tensor)
     }
 
@@ -349,6 +350,15 @@ impl<'a> Weights<'a> {
 fn nothing() -> Arc<PackedB> {
     let (words, scales, sums) = (Arc::new(Vec::new()), Arc::new(Vec::new()), Arc::new(Vec::new()));
     Arc::new(PackedB::from_parts(Precision::F32, (0, 0), words, scales, sums))
+}
+
+/// The shape, and that it was learned: whole numbers are counters or somebody's mistake.
+fn check_floats(tensor: &TensorView, shape: &[usize]) -> Result<(), CheckpointError> {
+    check_shape(tensor, shape)?;
+    match tensor.dtype() {
+        DType::F64 | DType::F32 | DType::F16 | DType::Bf16 => Ok(()),
+        other => Err(tensor.error(format!("is of {other}, where floats are needed"))),
+    }
 }
 
 fn check_shape(tensor: &TensorView, shape: &[usize]) -> Result<(), CheckpointError> {

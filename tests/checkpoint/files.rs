@@ -108,6 +108,12 @@ pub struct Entry {
     pub header: Option<u32>,
     /// Extra field of the local header.
     pub padding: Vec<u8>,
+    /// Extra field of the directory.
+    pub extra: Vec<u8>,
+    /// What follows the data: a descriptor.
+    pub descriptor: Vec<u8>,
+    /// Instead of 0, the check sum in the directory.
+    pub crc: u32,
 }
 
 pub fn entry(name: &str, data: &[u8]) -> Entry {
@@ -131,19 +137,23 @@ pub fn zip_with(entries: &[Entry], end: impl Fn(&mut [u8])) -> Vec<u8> {
         file.extend(local_name);
         file.extend(&e.padding);
         file.extend(&e.data);
+        file.extend(&e.descriptor);
 
         let length = e.data.len() as u32;
         let (compressed, size) = e.sizes.unwrap_or((length, length));
         directory.extend(b"PK\x01\x02\0\0\0\0");
         directory.extend(e.flags.to_le_bytes());
         directory.extend(e.method.to_le_bytes());
-        directory.extend([0; 8]);
+        directory.extend([0; 4]);
+        directory.extend(e.crc.to_le_bytes());
         directory.extend(compressed.to_le_bytes());
         directory.extend(size.to_le_bytes());
         directory.extend((e.name.len() as u16).to_le_bytes());
-        directory.extend([0; 12]);
+        directory.extend((e.extra.len() as u16).to_le_bytes());
+        directory.extend([0; 10]);
         directory.extend(header.to_le_bytes());
         directory.extend(&e.name);
+        directory.extend(&e.extra);
     }
     let mut last = b"PK\x05\x06\0\0\0\0".to_vec();
     last.extend((entries.len() as u16).to_le_bytes());
@@ -157,6 +167,31 @@ pub fn zip_with(entries: &[Entry], end: impl Fn(&mut [u8])) -> Vec<u8> {
 
 pub fn zip(entries: &[Entry]) -> Vec<u8> {
     zip_with(entries, |_| {})
+}
+
+/// The same archive with the zip64 records that torch always writes: entries, directory size and
+/// start, and where the first record is, each of which may lie.
+pub fn zip64_with(entries: &[Entry], change: impl Fn(&mut [u64; 4])) -> Vec<u8> {
+    let plain = zip(entries);
+    let (body, end) = plain.split_at(plain.len() - 22);
+    let field = |at: usize| u64::from(u32::from_le_bytes(*end[at..].first_chunk().unwrap()));
+    let mut told = [entries.len() as u64, field(12), field(16), body.len() as u64];
+    change(&mut told);
+    let [count, size, start, record] = told;
+    let mut file = body.to_vec();
+    file.extend(b"PK\x06\x06");
+    file.extend(44u64.to_le_bytes());
+    file.extend([45, 0, 45, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    for field in [count, count, size, start] {
+        file.extend(field.to_le_bytes());
+    }
+    file.extend(b"PK\x06\x07\0\0\0\0");
+    file.extend(record.to_le_bytes());
+    file.extend(1u32.to_le_bytes());
+    file.extend(end);
+    let tail = file.len() - 22;
+    file[tail + 8..tail + 20].fill(0xff); // all ones: see zip64
+    file
 }
 
 /// Two floats, 1 and 2.

@@ -21,12 +21,28 @@ const CORRECTED: usize = 200;
 #[test]
 fn every_byte_outside_the_reported_spans_survives() {
     let count = line_count();
+    let input = Random(0x5a48_454e_475a_4921).text(count);
+    let survived = survives(&input);
+    assert_eq!(survived.lines, count);
+    let Survived { corrected, refused, .. } = survived;
+    assert!(corrected >= count / CORRECTED, "only {corrected} lines were corrected");
+    assert!((count / 50..count / 5).contains(&refused), "{refused} lines were not text");
+}
+
+/// What became of the lines of a text.
+pub struct Survived {
+    pub lines: usize,
+    pub corrected: usize,
+    pub refused: usize,
+}
+
+/// Sends a text through `correct`, and asserts that it came out as the reported spans say.
+pub fn survives(input: &[u8]) -> Survived {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("random.txt");
-    let input = Random(0x5a48_454e_475a_4921).text(count);
     let lines: Vec<&[u8]> = input.split_inclusive(|&byte| byte == b'\n').collect();
-    assert_eq!(lines.len(), count);
-    fs::write(&path, &input).unwrap();
+    let count = lines.len();
+    fs::write(&path, input).unwrap();
 
     let run = |args: &[&str]| {
         let output = run(zhengzi().args(args).arg(&path), b"");
@@ -53,8 +69,7 @@ fn every_byte_outside_the_reported_spans_survives() {
         at += expected.len();
     }
     assert_eq!(at, plain.len(), "more came out than the lines");
-    assert!(corrected >= count / CORRECTED, "only {corrected} lines were corrected");
-    assert!((count / 50..count / 5).contains(&refused), "{refused} lines were not text");
+    Survived { lines: count, corrected, refused }
 }
 
 /// What becomes of a line with the corrections that its object tells, and nothing else.

@@ -32,6 +32,7 @@ use normalizer::Normalizer;
 pub use source::Source;
 use vocabulary::Vocabulary;
 use wordpiece::WordPiece;
+use zhengzi_runtime::OneLine;
 
 /// Token ids with the bytes of the text each came from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -210,7 +211,7 @@ pub struct TokenizerError {
 
 impl fmt::Display for TokenizerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}: {}", self.file, self.what, self.hint)
+        write!(f, "{}: {}: {}", OneLine(&self.file), OneLine(&self.what), self.hint)
     }
 }
 

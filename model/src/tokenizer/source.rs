@@ -5,7 +5,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Tokenizer, TokenizerError};
+use super::{Tokenizer, TokenizerError, vocabulary};
+use crate::beside;
 
 /// A vocabulary and its rules, read but not yet understood.
 #[derive(Clone, Debug)]
@@ -36,7 +37,7 @@ impl Source {
         let rules = Rules::open(&dir.join("tokenizer_config.json"))?;
         let path = dir.join("vocab.txt");
         let file = path.display().to_string();
-        match std::fs::read(&path) {
+        match beside::read(&path, vocabulary::LIMIT) {
             Ok(vocabulary) => Ok(Source { file, vocabulary, rules }),
             Err(error) => Err(TokenizerError {
                 file,
@@ -86,7 +87,7 @@ impl PartialEq for Source {
 impl Rules {
     fn open(path: &Path) -> Result<Rules, TokenizerError> {
         let file = path.display().to_string();
-        match std::fs::read(path) {
+        match beside::read(path, beside::JSON_LIMIT) {
             Ok(bytes) => Rules::parse(&bytes, &file),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Rules::default()),
             Err(error) => Err(TokenizerError {
@@ -99,6 +100,7 @@ impl Rules {
 
     fn parse(json: &[u8], file: &str) -> Result<Rules, TokenizerError> {
         let refuse = |what, hint| TokenizerError { file: file.to_owned(), what, hint };
+        let json = json.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(json);
         let rules: Rules = serde_json::from_slice(json).map_err(|error| {
             refuse(error.to_string(), "fetch it again, or remove it: text is then lower-cased")
         })?;

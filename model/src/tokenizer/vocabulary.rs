@@ -40,9 +40,17 @@ struct Edge {
 
 type Refusal = (String, &'static str);
 
+/// Bytes of a vocabulary: twice that of the 120,000 tokens of multilingual BERT. The trie takes some
+/// fifty bytes for each of them.
+pub(super) const LIMIT: usize = 2 << 20;
+
 impl Vocabulary {
     /// Reads the lines. The error is what was wrong and what to do.
     pub(super) fn new(bytes: &[u8]) -> Result<Self, Refusal> {
+        if bytes.len() > LIMIT {
+            let hint = "take the file that the model was published with";
+            return Err((format!("longer than {LIMIT} bytes"), hint));
+        }
         let text = std::str::from_utf8(bytes).map_err(|error| {
             let what = format!("not UTF-8 at byte {}", error.valid_up_to());
             (what, "fetch it again, or save it as UTF-8")

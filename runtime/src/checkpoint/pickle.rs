@@ -88,10 +88,7 @@ pub(super) fn transcode(file: &MappedFile, range: Range<usize>) -> Outcome<Plain
 
 impl<'a> Transcoder<'a> {
     fn run(mut self) -> Outcome<Plain> {
-        let [proto, version] = self.take()?;
-        if proto != op::PROTO || !(2..=5).contains(&version) {
-            return Err(self.fault("a pickle of protocol 2 to 5 was expected"));
-        }
+        self.header()?;
         loop {
             self.opcode_at = self.at;
             self.spend(1, 0)?;
@@ -113,6 +110,21 @@ impl<'a> Transcoder<'a> {
                 Ok(Plain { value, storages: self.storages, end: self.at })
             }
             _ => Err(self.fault("the pickle does not end with exactly one value")),
+        }
+    }
+
+    /// Protocols 0 and 1 have none. torch never wrote them; people who write pickles by hand do, and
+    /// begin with what they import, which then is worth telling.
+    fn header(&mut self) -> Outcome<()> {
+        match self.take()? {
+            [op::PROTO, 2..=5] => Ok(()),
+            [first, _] => {
+                if first == op::GLOBAL {
+                    self.at -= 1;
+                    self.step(first)?;
+                }
+                Err(self.fault("a pickle of protocol 2 to 5 was expected"))
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fs;
 use std::path::Path;
 
-use super::{Container, MODEL_FILES};
+use super::{Container, MODEL_FILES, pickle};
 use crate::CheckpointError;
 use crate::mapped::MappedFile;
 
@@ -31,6 +31,9 @@ pub(super) fn format(file: &MappedFile) -> Result<Format, CheckpointError> {
     if is_legacy(bytes) {
         return Ok(Format::Container(Container::Legacy));
     }
+    if is_pickle(bytes) {
+        return Err(bare_pickle(file));
+    }
     if bytes.get(8) == Some(&b'{') {
         return Ok(Format::Container(Container::Safetensors));
     }
@@ -45,6 +48,32 @@ pub(super) fn format(file: &MappedFile) -> Result<Format, CheckpointError> {
         _ => file.error("is none of the formats we know").at(0),
     };
     Err(error.hint("expected a PyTorch checkpoint (.bin, .pt) or safetensors: download it again"))
+}
+
+/// Whether it begins as a pickle does: with the header of protocols 2 to 5, or, in older ones, with
+/// an import of two lines of letters.
+fn is_pickle(bytes: &[u8]) -> bool {
+    let is_name = |line: &[u8]| {
+        !line.is_empty() && line.iter().all(|b| b.is_ascii_alphanumeric() || b"._".contains(b))
+    };
+    match bytes {
+        [0x80, ..] => true,
+        [b'c', rest @ ..] => {
+            let mut lines = rest[..rest.len().min(512)].split(|byte| *byte == b'\n');
+            lines.next().is_some_and(is_name) && lines.next().is_some_and(is_name)
+        }
+        _ => false,
+    }
+}
+
+/// A pickle without torch around it is refused even if it is harmless; where it is not, that is told.
+fn bare_pickle(file: &MappedFile) -> CheckpointError {
+    const WHAT: &str = "is a bare pickle (or a damaged PyTorch file), not a checkpoint";
+    let error = match pickle::transcode(file, 0..file.bytes().len()) {
+        Ok(_) => file.error(WHAT).at(0),
+        Err(fault) => CheckpointError { what: format!("{WHAT}: {}", fault.what), ..fault },
+    };
+    error.hint("nothing of it was executed; save a state dict with torch.save")
 }
 
 /// torch's magic number, as a pickle says it: LONG1, ten bytes, 0x1950a86a20f9469cfc6c.
@@ -119,12 +148,6 @@ fn foreign(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
     // or 3 is text (the producer) is how ONNX begins.
     if matches!(bytes, [0x08, 1..=0x20, 0x12 | 0x1a, 1..=0x40, ..]) {
         return Some(("looks like ONNX", "get the PyTorch or safetensors weights"));
-    }
-    if bytes[0] == 0x80 && !is_legacy(bytes) {
-        return Some((
-            "is a bare pickle (or a damaged PyTorch file), not a checkpoint",
-            "nothing of it was executed; save a state dict with torch.save",
-        ));
     }
     None
 }

@@ -57,6 +57,10 @@ pub(super) fn read(file: &Arc<MappedFile>) -> Result<Contents, CheckpointError> 
         }
         places.insert(storage.key.as_str(), place);
     }
+    if let Some((key, place)) = entries.unused(&places) {
+        let what = format!("lists storage {key}, which no tensor uses");
+        return Err(file.error(what).at(place.start).hint(AGAIN));
+    }
     let tensors = state_dict.place(file, &places)?;
     Ok(Contents { container: Container::Zip, tensors, metadata: Default::default() })
 }
@@ -98,6 +102,14 @@ struct Entries {
 impl Entries {
     fn get(&self, name: &str) -> Option<Range<usize>> {
         self.ranges.get(name).cloned()
+    }
+
+    /// The first storage beside those at `places`. torch writes none that its pickle does not speak
+    /// of: one left over means that some tensor looks at another's.
+    fn unused(&self, places: &HashMap<&str, Range<usize>>) -> Option<(&str, &Range<usize>)> {
+        let storages =
+            self.ranges.iter().filter_map(|(name, at)| Some((name.strip_prefix("data/")?, at)));
+        storages.filter(|(key, _)| !places.contains_key(key)).min_by_key(|(_, at)| at.start)
     }
 
     fn read(file: &MappedFile) -> Result<Entries, CheckpointError> {
