@@ -8,6 +8,10 @@ check:
 test:
     cargo test
 
+# The tests that take many minutes (docs/reliability.md), each said with what it tried.
+torture:
+    cargo test --release --locked -p zhengzi-tests -- --ignored --nocapture
+
 # Every instruction set of this CPU, forced: kernels, and a correction end to end.
 isa:
     tests/isa.sh

@@ -9,6 +9,7 @@ mod random;
 mod row;
 
 mod bombs;
+mod command;
 mod corruption;
 mod foreign;
 mod frames;

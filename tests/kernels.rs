@@ -7,6 +7,7 @@ mod guarded;
 mod int8;
 mod rival;
 mod rows;
+mod shapes;
 
 use guarded::Guarded;
 use zhengzi_kernels::parallel::Crew;

@@ -82,7 +82,7 @@ impl Found {
                 // A folder that cannot be listed is told of when its turn comes; the rest is read.
                 Err(error) => match place(&error) {
                     Some(path) => {
-                        self.file(path.to_owned());
+                        self.file(plain(path));
                         continue;
                     }
                     None => return Err(error.into()),
@@ -91,8 +91,7 @@ impl Found {
             let path = entry.path();
             let is_file = entry.file_type().is_some_and(|kind| kind.is_file());
             if is_file && !self.is_backup(path) && !is_binary(path) {
-                // `-r .` means the names as they are typed: without `./`.
-                self.file(path.strip_prefix("./").unwrap_or(path).to_owned());
+                self.file(plain(path));
             }
         }
         Ok(())
@@ -111,6 +110,11 @@ impl Found {
             self.sources.push(Source::File(path));
         }
     }
+}
+
+/// `-r .` means the names as they are typed: without `./`.
+fn plain(path: &Path) -> PathBuf {
+    path.strip_prefix("./").unwrap_or(path).to_owned()
 }
 
 /// The file or folder that an error of the walk is about.

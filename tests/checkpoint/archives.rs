@@ -1,6 +1,8 @@
 //! Lies of the zip container: whatever two readers could understand in two ways is refused.
 
-use super::files::{Entry, Tensor, entries, entry, state_dict, two_floats, zip, zip_with, zip64_with};
+use super::files::{
+    Entry, Tensor, entries, entry, state_dict, two_floats, zip, zip_with, zip64_with,
+};
 use super::{read_bytes, refused};
 
 fn good() -> Vec<Entry> {
@@ -21,6 +23,8 @@ fn what_torch_may_write_is_accepted() {
     let mut archive = good();
     for e in &mut archive {
         e.flags = 0x0808;
+        let length = (e.data.len() as u32).to_le_bytes();
+        e.descriptor = [&[0; 4][..], &length, &length].concat();
         e.padding = b"FB\x04\0ZZZZ".to_vec();
         let renamed = String::from_utf8_lossy(&e.name).replacen("a/", "模型 v1.0/", 1);
         e.name = renamed.into_bytes();

@@ -186,3 +186,35 @@ fn a_request_that_is_none_is_answered_with_its_error_and_the_next_one_is_served(
     assert_eq!((&answers[0]["source"], &answers[7]["source"]), (&"好".into(), &"好".into()));
     assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(2), &b""[..]));
 }
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_cannot_be_listed_is_told_of_and_the_rest_is_read() {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+    let folder = tempfile::tempdir().unwrap();
+    let shut = folder.path().join("b");
+    for name in ["a.txt", "b/in.txt", "c.txt"] {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, format!("{name}\n")).unwrap();
+    }
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(&shut, Permissions::from_mode(0o000)).unwrap();
+    let mut command = zhengzi();
+    command.args(["correct", "-r", "."]).current_dir(&folder);
+    if fs::read_dir(&shut).is_ok() {
+        command.uid(65_534); // whoever may list anything has to become somebody who may not
+    }
+    let output = command.output();
+    fs::set_permissions(&shut, Permissions::from_mode(0o755)).unwrap();
+    let Ok(output) = output else {
+        eprintln!("skipped: the binary lies where only its owner may start it");
+        return;
+    };
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "a.txt\nc.txt\n", "{stderr}");
+    assert!(stderr.starts_with("zhengzi: b: "), "{stderr}");
+    assert_eq!((output.status.code(), stderr.lines().count()), (Some(2), 1), "{stderr}");
+}

@@ -34,19 +34,31 @@ fn p5_a_bomb_is_refused_by_budget() {
         ("texts doubled", doubling(b"X\x04\0\0\0haha", 2, b"\x86"), "more steps"),
         ("a list in itself", repeat(b"", b"]q\0h\0a", 30), "refers twice"),
         ("copies of the top", repeat(b"]", b"2a", 100), "opcode 0x32"),
-        ("a megabyte recalled", megabyte().op(b"q\0").op(&b"h\0".repeat(100)).0, "bytes of content"),
+        (
+            "a megabyte recalled",
+            megabyte().op(b"q\0").op(&b"h\0".repeat(100)).0,
+            "bytes of content",
+        ),
         ("a megabyte kept", megabyte().op(&counted(b'r', 100)).0, "bytes of content"),
         // Depth.
         ("a million tuples in each other", repeat(b"N", b"\x85", million), "nested containers"),
         ("lists", [repeat(b"", b"]", 5000), b"a".repeat(4999)].concat(), "nested containers"),
-        ("dicts", [repeat(b"", b"}N", 4900), b"s".repeat(4899)].concat(), "nested containers"),
+        (
+            "dicts",
+            [repeat(b"", b"}N", 4900), b"}".to_vec(), b"s".repeat(4900)].concat(),
+            "nested containers",
+        ),
         ("a million ids in each other", repeat(b"(NNNNNt", b"Q", million), "persistent id"),
         ("parameters", parameters.op(&b"h\0".repeat(9_000)).op(b"NNN\x87R").0, "rebuild_parameter"),
         ("marks", repeat(b"", b"(", million), "open marks"),
         // Width.
         ("a million Nones", repeat(b"", b"N", million), "items on the stack"),
         ("a list of a million", repeat(b"]", b"Na", million), "more steps"),
-        ("a dict of as many keys as fit", [repeat(b"}(", b"", 0), keys].concat(), "items on the stack"),
+        (
+            "a dict of as many keys as fit",
+            [repeat(b"}(", b"", 0), keys].concat(),
+            "items on the stack",
+        ),
         ("twenty thousand tensors", tensors.op(b"u.").0, "more"),
         ("a memo of a million", repeat(b"N", &counted(b'r', million / 2), 1), "memo entries"),
         ("a frame a byte", repeat(b"", &[b"\x95", &[0; 8][..]].concat(), 300_000), "more steps"),
@@ -57,14 +69,19 @@ fn p5_a_bomb_is_refused_by_budget() {
         ("a number of 2 GiB", b"\x80\x02\x8b\xff\xff\xff\x7f".to_vec(), "opcode 0x8b"),
         ("bytes of 2⁶³", b"\x80\x04\x8e\0\0\0\0\0\0\0\x80".to_vec(), "opcode 0x8e"),
         ("memo 2³² − 1", b"\x80\x02Nr\xff\xff\xff\xff.".to_vec(), "other than a dictionary"),
-        ("memo 2³² − 1 recalled", b"\x80\x02j\xff\xff\xff\xff.".to_vec(), "recalls memo 4294967295"),
+        (
+            "memo 2³² − 1 recalled",
+            b"\x80\x02j\xff\xff\xff\xff.".to_vec(),
+            "recalls memo 4294967295",
+        ),
         ("a name without end", repeat(b"c", b"x", million), "no readable name"),
     ] {
         row.refuse(what, &zip(&entries(&pickle)), &[reason, "data.pkl is longer than"]);
         row.refuse(what, &legacy(&pickle, &[], &[]), &[reason]);
     }
     // Larger than anybody reads: a hundred megabytes of None, a dict of ten million keys.
-    let dict: Vec<u8> = (0..10_000_000u32).flat_map(|i| [&[b'J'], &i.to_le_bytes()[..], b"N"].concat()).collect();
+    let dict: Vec<u8> =
+        (0..10_000_000u32).flat_map(|i| [&[b'J'], &i.to_le_bytes()[..], b"N"].concat()).collect();
     for (what, pickle) in [
         ("a hundred megabytes", repeat(b"", b"N", 100 << 20)),
         ("ten million keys", [repeat(b"}(", b"", 0), dict].concat()),
@@ -77,7 +94,11 @@ fn p5_a_bomb_is_refused_by_budget() {
         let one = |i| format!(r#""{i}":{{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}"#);
         format!("{{{}}}", (0..n).map(one).collect::<Vec<_>>().join(","))
     };
-    row.refuse("four megabytes of names", &safetensors(&names(80_000), b"x"), &["not fully covered"]);
+    row.refuse(
+        "four megabytes of names",
+        &safetensors(&names(80_000), b"x"),
+        &["not fully covered"],
+    );
     row.refuse("ten megabytes", &safetensors(&names(200_000), b""), &["is longer than 4194304"]);
     row.refuse(
         "a header of brackets",

@@ -16,7 +16,8 @@ fn p4_every_opcode_on_every_kind_of_stack_is_read_or_refused() {
                 let pickle = [b"\x80\x02", stack, &[opcode], tail].concat();
                 let answers =
                     [row.read(&zip(&entries(&pickle))), row.read(&legacy(&pickle, &[], &[]))];
-                for line in answers.map(|answer| answer.expect_err("none of these holds a tensor")) {
+                for line in answers.map(|answer| answer.expect_err("none of these holds a tensor"))
+                {
                     let placed = line.contains(" at byte ") || line.contains("holds no tensors");
                     assert!(placed, "does not say where: {line}");
                 }

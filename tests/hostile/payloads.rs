@@ -211,7 +211,11 @@ fn tricks() -> Vec<Payload> {
                 .stop(),
             &["the global pickle.loads is not allowed"],
         ),
-        opcode("a number of the extension registry, short", Pickle::new().op(b"\x82\x01").stop(), 0x82),
+        opcode(
+            "a number of the extension registry, short",
+            Pickle::new().op(b"\x82\x01").stop(),
+            0x82,
+        ),
         opcode("the same of two bytes", Pickle::new().op(b"\x83\x01\x01").stop(), 0x83),
         opcode("the same of four", Pickle::new().op(b"\x84\x01\0\0\x01").stop(), 0x84),
         opcode(
@@ -222,16 +226,30 @@ fn tricks() -> Vec<Payload> {
         opcode("an object made with keywords", Pickle::new().op(b"N)}\x92").stop(), 0x92),
         opcode("a persistent id of text", Pickle::new().op(b"Pos.system\n").stop(), 0x50),
         opcode("a buffer from outside", Pickle::new().op(b"\x97").stop(), 0x97),
-        opcode("an import behind a copy", Pickle::new().op(b"N2").global("os", "system").stop(), 0x32),
+        opcode(
+            "an import behind a copy",
+            Pickle::new().op(b"N2").global("os", "system").stop(),
+            0x32,
+        ),
         trick(
             "names as quoted text, without a header",
             b"S'os'\nS'system'\n\x93S'true'\n\x85R.".to_vec(),
-            &["protocol 2 to 5", "too few for a model", "the pickle opcode 0x53 is not allowed"],
+            &[
+                "protocol 2 to 5",
+                "too few",
+                "none of the formats",
+                "the pickle opcode 0x53 is not allowed",
+            ],
         ),
         trick(
             "a chain of calls in lines",
             b"(c__builtin__\ncompile\n(S'1'\nS''\nS'eval'\ntRc__builtin__\neval\n(tR.".to_vec(),
-            &["protocol 2 to 5", "too few", "__builtin__.compile is not allowed"],
+            &[
+                "protocol 2 to 5",
+                "too few",
+                "none of the formats",
+                "__builtin__.compile is not allowed",
+            ],
         ),
     ]
 }
@@ -244,7 +262,8 @@ impl Pickle {
 
     /// Texts, each kept in the memo under its number.
     fn texts_kept(self, texts: &[&str]) -> Pickle {
-        let keep = |pickle: Pickle, (i, text): (usize, &&str)| pickle.text(text).op(&[b'q', i as u8]);
+        let keep =
+            |pickle: Pickle, (i, text): (usize, &&str)| pickle.text(text).op(&[b'q', i as u8]);
         texts.iter().enumerate().fold(self, keep)
     }
 }

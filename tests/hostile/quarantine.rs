@@ -61,8 +61,7 @@ fn enter_quarantine() -> bool {
         sa_restorer: None,
     };
     let mut program = filter();
-    let program =
-        libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
     // SAFETY: `caught` only stores two numbers, and the filter lives until it is copied. The thread
     // gives up privileges that it does not need.
     unsafe {
@@ -121,7 +120,8 @@ fn filter() -> Vec<libc::sock_filter> {
         libc::SYS_clock_gettime,
         libc::SYS_exit,
     ];
-    let step = |code: u32, k: u32, jt: u8, jf: u8| libc::sock_filter { code: code as u16, jt, jf, k };
+    let step =
+        |code: u32, k: u32, jt: u8, jf: u8| libc::sock_filter { code: code as u16, jt, jf, k };
     let load = |at: u32| step(BPF_LD | BPF_W | BPF_ABS, at, 0, 0);
     let end = |action: u32| step(BPF_RET | BPF_K, action, 0, 0);
     // An answer for each call: skipped unless it is that one.

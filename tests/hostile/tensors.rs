@@ -27,7 +27,11 @@ const LIES: [Lie; 17] = [
     ("2⁶³ − 1 rows", |t| t.shape[0] = i64::MAX, "overlap or overflow"),
     ("a stride of 2⁶³ − 1", |t| *t.strides.last_mut().unwrap() = i64::MAX, "overlap or overflow"),
     ("a giant of stride 0", |t| (t.shape[0], t.strides[0]) = (1 << 40, 0), "overlap"),
-    ("a product of 2⁶⁴", |t| (t.shape, t.strides) = (vec![1 << 32; 2], vec![1 << 32, 1]), "past its storage"),
+    (
+        "a product of 2⁶⁴",
+        |t| (t.shape, t.strides) = (vec![1 << 32; 2], vec![1 << 32, 1]),
+        "past its storage",
+    ),
 ];
 
 /// What is wrong with its storage. Of an index or a storage only the key is known.
@@ -130,9 +134,17 @@ impl Network {
             let shape: Vec<i64> = tensor.shape.iter().map(|&size| size as i64).collect();
             let strides = (1..=shape.len()).map(|from| shape[from..].iter().product()).collect();
             let (name, key) = (leak(tensor.name.clone()), leak(i.to_string()));
-            Tensor { name, key, elements: shape.iter().product(), shape, strides, ..Tensor::default() }
+            Tensor {
+                name,
+                key,
+                elements: shape.iter().product(),
+                shape,
+                strides,
+                ..Tensor::default()
+            }
         });
-        let data = described.iter().map(|tensor| tensor.values().flat_map(f32::to_le_bytes).collect());
+        let data =
+            described.iter().map(|tensor| tensor.values().flat_map(f32::to_le_bytes).collect());
         Network { tensors: tensors.collect(), data: data.collect() }
     }
 

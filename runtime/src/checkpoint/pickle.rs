@@ -41,7 +41,7 @@ pub(super) struct Plain {
 // Budgets. The state dict of a 24-layer ELECTRA takes 60 KiB, 15,000 steps, 2,000 items on the
 // stack (pickle adds to dicts by the thousand), 4,000 memo entries, depth 5.
 const STEPS: usize = 1 << 18;
-const OUTPUT: usize = 8 * DESCRIPTION_LIMIT;
+const OUTPUT: usize = 2 * DESCRIPTION_LIMIT;
 const STACK: usize = 10_000;
 const MEMO: usize = 100_000;
 const DEPTH: usize = 32;

@@ -2,8 +2,9 @@
 //!
 //! The `zip` crate reads the directory; entries are used in place. Other readers of zip differ in
 //! what they make of a crooked archive, so anything crooked is refused: every entry must be
-//! stored as it is, named once, the same in its local header as in the directory, and no two may
-//! share a byte. Sizes are those of the directory: torch leaves them 0 in the local headers.
+//! stored as it is, named once, the same in its local header as in the directory, and together they
+//! must fill the archive: no two share a byte, and no byte is left over. Sizes are those of the
+//! directory: torch leaves them 0 in the local headers.
 
 use std::collections::HashMap;
 use std::io::Cursor;
@@ -57,11 +58,13 @@ pub(super) fn read(file: &Arc<MappedFile>) -> Result<Contents, CheckpointError> 
         }
         places.insert(storage.key.as_str(), place);
     }
-    if let Some((key, place)) = entries.unused(&places) {
+    let tensors = state_dict.place(file, &places)?;
+    if !tensors.is_empty()
+        && let Some((key, place)) = entries.unused(&places)
+    {
         let what = format!("lists storage {key}, which no tensor uses");
         return Err(file.error(what).at(place.start).hint(AGAIN));
     }
-    let tensors = state_dict.place(file, &places)?;
     Ok(Contents { container: Container::Zip, tensors, metadata: Default::default() })
 }
 
@@ -78,6 +81,9 @@ const MAX_ENTRIES: u64 = 1 << 16;
 /// Flags that say nothing about how the data is stored: sizes follow the data (torch), UTF-8
 /// names (torch), and two of the compressor. Encryption and patches are not among them.
 const HARMLESS_FLAGS: u16 = 0x0800 | 0x0008 | 0x0006;
+
+/// The flag that a descriptor follows the data.
+const SIZES_FOLLOW: u16 = 0x0008;
 
 /// An entry as the directory tells it: for whoever checks it.
 pub(crate) struct Entry {
@@ -170,7 +176,8 @@ impl Entries {
             }
             let data = local_data(bytes, header, entry.name_raw(), entry.size(), directory.start)
                 .map_err(|what| refuse(what).hint(AGAIN))?;
-            spans.push(header..data.end);
+            let followed = flags & SIZES_FOLLOW != 0;
+            spans.push(Span { header, data: data.clone(), followed });
 
             // The top folder has any name, but all entries are in it.
             let folder = entry.name_raw().iter().position(|b| *b == b'/').map_or(0, |i| i + 1);
@@ -186,12 +193,54 @@ impl Entries {
             let what = "the zip directory holds more entries than it counts";
             return Err(file.error(what).at(at).hint(AGAIN));
         }
-        spans.sort_unstable_by_key(|span| (span.start, span.end));
-        match spans.windows(2).find(|pair| pair[0].end > pair[1].start) {
-            Some(pair) => {
-                Err(file.error("two zip entries share bytes").at(pair[1].start).hint(AGAIN))
-            }
-            None => Ok(Entries { all, ranges }),
+        tile(file, spans, directory.start)?;
+        Ok(Entries { all, ranges })
+    }
+}
+
+/// Checks that the entries are the whole archive up to its directory, without overlap or gap: were a
+/// length in a header only a little wrong, other bytes would be taken for the data.
+fn tile(file: &MappedFile, mut spans: Vec<Span>, stop: usize) -> Result<(), CheckpointError> {
+    let stray = |at| file.error("bytes of the zip archive belong to no entry").at(at).hint(AGAIN);
+    spans.sort_unstable_by_key(|span| (span.header, span.data.end));
+    let mut end = 0;
+    for span in &spans {
+        if span.header < end {
+            return Err(file.error("two zip entries share bytes").at(span.header).hint(AGAIN));
+        }
+        if span.header > end {
+            return Err(stray(end));
+        }
+        end = span.end(file.bytes()).ok_or_else(|| stray(span.data.end))?;
+    }
+    if end == stop { Ok(()) } else { Err(stray(end)) }
+}
+
+/// An entry with everything that belongs to it.
+struct Span {
+    header: usize,
+    data: Range<usize>,
+    /// Whether a descriptor follows.
+    followed: bool,
+}
+
+impl Span {
+    /// Where it ends: behind its data, or the descriptor that repeats their size there, in 4 bytes or
+    /// in 8, with or without a signature. `None` if there is no such descriptor.
+    fn end(&self, bytes: &[u8]) -> Option<usize> {
+        let at = self.data.end;
+        if !self.followed {
+            return Some(at);
+        }
+        let signature = if bytes.get(at..)?.starts_with(b"PK\x07\x08") { 4 } else { 0 };
+        let sizes = at + signature + 4; // behind the check sum
+        let size = self.data.len() as u64;
+        let narrow = [0, 4].map(|i| u32_at(bytes, sizes + i).map(u64::from));
+        let wide = [0, 8].map(|i| u64_at(bytes, sizes + i));
+        match () {
+            () if narrow == [Some(size); 2] => Some(sizes + 8),
+            () if wide == [Some(size); 2] => Some(sizes + 16),
+            () => None,
         }
     }
 }

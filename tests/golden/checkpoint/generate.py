@@ -1,6 +1,7 @@
 """Writes the checkpoints beside this file with PyTorch itself.
 
-    python generate.py        # torch 2.9, safetensors; any version since 1.13 should do
+    python generate.py              # torch 2.9, safetensors
+    python generate.py torch-1.13   # the same dresses of another version, into that folder
 
 One tiny state dict (names of an ELECTRA generator, shapes of nothing) in every container and
 dress that checkpoints are found in. Values come from a formula that tests/checkpoint/golden.rs
@@ -10,6 +11,7 @@ and differ from run to run in these; all else is the same.
 
 import json
 import pathlib
+import sys
 from collections import OrderedDict
 
 import numpy as np
@@ -145,4 +147,18 @@ def main():
     save("whole_model.bin", torch.nn.Linear(2, 2))
 
 
-main()
+def another_version(folder):
+    """What may differ from version to version: the container, not the state dict."""
+    global HERE
+    HERE /= folder
+    HERE.mkdir(exist_ok=True)
+    save("zip.bin", state())
+    legacy("legacy.bin", state())
+    save("views.bin", views())
+    legacy("views.legacy.bin", views())
+
+
+if len(sys.argv) > 1:
+    another_version(sys.argv[1])
+else:
+    main()
