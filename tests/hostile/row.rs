@@ -23,6 +23,7 @@ pub struct Row {
     inputs: usize,
     refused: usize,
     memory: usize,
+    limit: usize,
 }
 
 /// A checkpoint as far as its tensors tell: names, shapes, values as bits.
@@ -31,7 +32,12 @@ pub type Everything = Vec<(String, Vec<usize>, Vec<u32>)>;
 impl Row {
     pub fn new(name: &'static str) -> Row {
         let folder = tempfile::tempdir().unwrap();
-        Row { name, folder, inputs: 0, refused: 0, memory: 0 }
+        Row { name, folder, inputs: 0, refused: 0, memory: 0, limit: MEMORY }
+    }
+
+    /// The same, where so many bytes are to be expected.
+    pub fn within(self, limit: usize) -> Row {
+        Row { limit, ..self }
     }
 
     /// Where the next file is written: one name for all of them.
@@ -111,7 +117,7 @@ impl Row {
         if let Err(line) = &answer {
             let named = path.file_name().unwrap().to_string_lossy();
             assert!(line.contains(&*named), "does not name the file: {line}");
-            assert!(memory < MEMORY, "{} bytes for: {line}", memory);
+            assert!(memory < self.limit, "{} bytes for: {line}", memory);
             self.memory = self.memory.max(memory);
         }
         answer

@@ -76,8 +76,10 @@ const OF_THE_END: [(&str, usize, &[u8], &str); 13] = [
     ("a comment that is not there", 20, &[1, 0], "directory at its end is missing"),
 ];
 
-/// Entries, size and start of the directory, and where the record is.
-const OF_ZIP64: [(&str, fn(&mut [u64; 4]), &str); 8] = [
+/// A change of what zip64 tells: entries, size and start of the directory, and where the record is.
+type WideLie = (&'static str, fn(&mut [u64; 4]), &'static str);
+
+const OF_ZIP64: [WideLie; 8] = [
     ("an entry less", |told| told[0] = 2, "zip directory"),
     ("2⁴⁰ entries", |told| told[0] = 1 << 40, "cannot hold"),
     ("2⁶⁴ − 1 entries", |told| told[0] = u64::MAX, "cannot hold"),

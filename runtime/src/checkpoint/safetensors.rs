@@ -20,6 +20,9 @@ use crate::{CheckpointError, DType};
 /// Where the header begins: after its length.
 const HEADER: usize = size_of::<u64>();
 
+/// Names that a header may have; an ELECTRA has a few hundred.
+const TENSORS: usize = 1 << 14;
+
 const AGAIN: &str = "the file is damaged or cut short: download it again";
 
 pub(super) fn read(file: &Arc<MappedFile>) -> Result<Contents, CheckpointError> {
@@ -38,6 +41,10 @@ pub(super) fn read(file: &Arc<MappedFile>) -> Result<Contents, CheckpointError> 
     let invalid = |error: &dyn fmt::Display| file.error(error.to_string()).at(HEADER).hint(AGAIN);
     let Names(names) = serde_json::from_slice(&bytes[HEADER..HEADER + length])
         .map_err(|error| invalid(&format_args!("its header is not valid: {error}")))?;
+    if names.len() > TENSORS {
+        let what = format!("its header names {} tensors, more than {TENSORS}", names.len());
+        return Err(file.error(what).at(HEADER));
+    }
     let mut seen = HashSet::with_capacity(names.len());
     for (name, end) in &names {
         if !seen.insert(name) {
