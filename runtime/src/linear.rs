@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use zhengzi_kernels::gemm::{Epilogue, PackedB, gemm, gemm_unpacked};
 use zhengzi_kernels::matrix::Shared;
-use zhengzi_kernels::{Isa, MatMut, MatRef, embedding, gelu::Activation};
+use zhengzi_kernels::{Isa, MatMut, MatRef, Precision, embedding, gelu::Activation};
 
 /// A weight W `[outputs, inputs]`, packed as the kernels read it, with its bias `[outputs]`.
 /// [`Weights::linear`](crate::Weights::linear) loads one.
@@ -23,6 +23,11 @@ impl Linear {
     /// Width of y.
     pub fn outputs(&self) -> usize {
         self.weight.n()
+    }
+
+    /// What W is stored as, and multiplied in.
+    pub fn precision(&self) -> Precision {
+        self.weight.precision()
     }
 
     /// y `[m, outputs]` = x `[m, inputs]` · Wᵀ + b.

@@ -1,9 +1,12 @@
 //! Attention over ragged batches against the formula in f64.
 
-use zhengzi_kernels::Isa;
 use zhengzi_kernels::attention::attention;
+use zhengzi_kernels::{Isa, Precision};
 
 use super::*;
+
+/// Those that attention tells apart.
+const PRECISIONS: [Precision; 2] = [Precision::F32, Precision::Int8];
 
 /// softmax(Q Kᵀ / √d) V, one sentence, one head, in f64: the whole of y.
 fn attention_f64(qkv: &Strided, offsets: &[usize], heads: usize) -> Vec<Vec<f64>> {
@@ -31,8 +34,19 @@ fn attention_f64(qkv: &Strided, offsets: &[usize], heads: usize) -> Vec<Vec<f64>
 }
 
 fn run(isa: Isa, qkv: &Strided, offsets: &[usize], heads: usize) -> Strided {
+    run_in(Precision::F32, isa, qkv, offsets, heads)
+}
+
+fn run_in(
+    precision: Precision,
+    isa: Isa,
+    qkv: &Strided,
+    offsets: &[usize],
+    heads: usize,
+) -> Strided {
     let mut y = Strided::new(qkv.rows, qkv.cols / 3, |_, _| f32::NAN);
-    attention(isa, qkv.view(), offsets, heads, y.view_mut());
+    attention(isa, precision, qkv.view(), offsets, heads, y.view_mut());
+    y.assert_gaps_untouched();
     y
 }
 
@@ -67,11 +81,13 @@ fn a_long_sentence_goes_through_several_blocks_of_queries() {
 fn a_sentence_has_the_same_bits_alone_and_in_any_company() {
     let (offsets, heads) = ([0, 17, 17, 90, 100, 300], 4);
     let qkv = Strided::random(&mut Random(22), 300, 3 * 4 * 32, 2.0);
-    for isa in Isa::available() {
-        let together = run(isa, &qkv, &offsets, heads);
+    for (precision, isa) in
+        PRECISIONS.into_iter().flat_map(|p| Isa::available().map(move |i| (p, i)))
+    {
+        let together = run_in(precision, isa, &qkv, &offsets, heads);
         for s in offsets.windows(2) {
             let part = Strided::new(s[1] - s[0], qkv.cols, |i, j| qkv.row(s[0] + i)[j]);
-            let alone = run(isa, &part, &[0, s[1] - s[0]], heads);
+            let alone = run_in(precision, isa, &part, &[0, s[1] - s[0]], heads);
             for i in s[0]..s[1] {
                 assert_eq!(together.row(i), alone.row(i - s[0]), "row {i} on {}", isa.level());
             }
@@ -84,7 +100,48 @@ fn attention_gives_the_same_bits_for_any_number_of_threads() {
     let qkv = Strided::random(&mut Random(23), 400, 3 * 4 * 32, 2.0);
     for isa in Isa::available() {
         for offsets in [&[0, 400][..], &[0, 10, 10, 110, 131, 350, 400]] {
-            assert_same_for_any_threads(|| run(isa, &qkv, offsets, 4).bits());
+            for precision in PRECISIONS {
+                assert_same_for_any_threads(|| run_in(precision, isa, &qkv, offsets, 4).bits());
+            }
+        }
+    }
+}
+
+/// Keys with a part in common, values with another: neither costs digits.
+#[test]
+fn attention_in_int8_is_a_hundredth_of_the_largest_value_away_from_f64() {
+    let mut random = Random(25);
+    for n in [1, 39, 40, 41, 200, 513] {
+        let noise = Strided::random(&mut random, n, 3 * 128, 1.0);
+        for (of_keys, of_values) in [(0.0, 0.0), (50.0, 0.0), (0.0, 50.0)] {
+            let qkv = Strided::new(n, noise.cols, |i, j| {
+                noise.row(i)[j] + [0.0, of_keys, of_values][j / 128] * ((j % 7) as f32 - 3.0)
+            });
+            let want = attention_f64(&qkv, &[0, n], 2);
+            for isa in Isa::available() {
+                let got = run_in(Precision::Int8, isa, &qkv, &[0, n], 2);
+                assert_close(&got, |i, j| want[i][j], (0.01, 1e-6));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_query_far_along_one_key_takes_its_value_in_int8() {
+    // One query looks at key 7 alone, the other at all alike.
+    let (n, d) = (41, 16);
+    for isa in Isa::available() {
+        let qkv = Strided::new(n, 3 * d, |i, j| match (j / d, i, j % d) {
+            (0, 0, 0) => 500.0,
+            (1, 7, 0) => 10.0,
+            (2, _, _) => (i * d + j % d) as f32,
+            _ => 0.0,
+        });
+        let y = run_in(Precision::Int8, isa, &qkv, &[0, n], 1);
+        for c in 0..d {
+            let (one, mean) = ((7 * d + c) as f32, (20 * d + c) as f32);
+            assert!((y.row(0)[c] - one).abs() < 2.0, "{} for {one}", y.row(0)[c]);
+            assert!((y.row(1)[c] - mean).abs() < 2.0, "{} for {mean}", y.row(1)[c]);
         }
     }
 }

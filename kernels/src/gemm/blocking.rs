@@ -18,12 +18,13 @@
 
 use std::cell::RefCell;
 use std::ops::Range;
-use std::{ptr, slice};
+use std::ptr;
 
 #[cfg(target_arch = "x86_64")]
 use super::amx::Registers;
 use super::pack::{Panels, WIDTH};
 use super::quantize::{quantize, round_to_bf16};
+use super::rows::{MadeRows, Rows, bytes};
 use super::tile::{Left, Microkernel, Scale, Start, Tile, Width};
 use super::{Epilogue, epilogue::finish};
 use crate::{Isa, MatMut, MatRef, Precision, parallel};
@@ -50,33 +51,27 @@ const WIDEST: usize = 4 * WIDTH;
 const LARGEST_TILE: usize = 32 * 2 * WIDTH;
 
 /// The longest sum that is exact in int8: 255 · 127 · k < 2³¹.
-pub(super) const LONGEST: usize = 66_000;
+pub(crate) const LONGEST: usize = 66_000;
 
 /// c = epilogue(a · b), ready to be cut into pieces.
 pub(super) struct Product<'a> {
     pub(super) isa: Isa,
-    pub(super) a: MatRef<'a, f32>,
+    pub(super) a: Factor<'a>,
     pub(super) b: Panels<'a>,
     pub(super) epilogue: Epilogue<'a>,
 }
 
-/// Rows of a as the kernel reads them.
-struct Rows<'a> {
-    /// Row i of a lies at `words + (i − first) · stride`.
-    words: *const u32,
-    first: usize,
-    stride: usize,
-    /// Words of each.
-    k: usize,
-    /// Words for each group of the panels: 2 where bf16 is multiplied by f32, else 1.
-    per_group: usize,
-    /// int8: what a step of each is worth.
-    scales: &'a [f32],
+/// The left factor.
+pub(super) enum Factor<'a> {
+    /// Rows of f32, of which the kernel's are made where it wants others.
+    F32(MatRef<'a, f32>),
+    /// Rows of int8 that are made already, with the kernel's offset.
+    Int8(&'a MadeRows),
 }
 
 thread_local! {
-    /// Where a thread makes its rows of bf16 or int8, and their scales.
-    static MADE: RefCell<(Vec<u32>, [f32; MC])> = const { RefCell::new((Vec::new(), [0.0; MC])) };
+    /// Where a thread makes its rows of bf16 or int8.
+    static MADE: RefCell<MadeRows> = RefCell::default();
 }
 
 impl Product<'_> {
@@ -126,60 +121,44 @@ impl Product<'_> {
             return;
         }
         let kernel = self.kernel();
-        if kernel.left == Left::InPlace {
-            let (words, stride, k) = (self.a.as_ptr().cast(), self.a.row_stride(), self.a.cols());
-            let per_group = self.b.precision().per_word();
-            let a = Rows { words, first: 0, stride, k, per_group, scales: &[] };
-            return self.sweep(kernel, &a, row, panel, c);
-        }
         // SAFETY: the isa of this product chose a kernel that wants bands, so it proves AMX; products
         // are not made within products.
         #[cfg(target_arch = "x86_64")]
         let _registers = (kernel.left == Left::Bands).then(|| unsafe { Registers::configure() });
-        MADE.with_borrow_mut(|(words, scales)| {
+        let a = match self.a {
+            Factor::F32(a) => a,
+            Factor::Int8(made) => return self.sweep(kernel, &made.as_rows(0), row, panel, c),
+        };
+        if kernel.left == Left::InPlace {
+            let (words, stride, k) = (a.as_ptr().cast(), a.row_stride(), a.cols());
+            let per_group = self.b.precision().per_word();
+            let a = Rows { words, first: 0, stride, k, per_group, scales: &[] };
+            return self.sweep(kernel, &a, row, panel, c);
+        }
+        MADE.with_borrow_mut(|made| {
             for rows in even(c.rows(), MC, kernel.grain()) {
-                let (first, last) = (row + rows.start, row + rows.end);
-                let a = self.make(kernel.left, first..last, words, scales);
+                let first = row + rows.start;
+                self.make(kernel.left, a, first..row + rows.end, made);
                 let cols = 0..c.cols();
-                self.sweep(kernel, &a, first, panel, c.block(rows, cols));
+                self.sweep(kernel, &made.as_rows(first), first, panel, c.block(rows, cols));
             }
         });
     }
 
     /// Some rows of a, at most MC, as the kernel wants them.
-    fn make<'b>(
-        &self,
-        left: Left,
-        rows: Range<usize>,
-        words: &'b mut Vec<u32>,
-        scales: &'b mut [f32; MC],
-    ) -> Rows<'b> {
-        let groups = self.b.stride() / WIDTH;
-        // A line more than needed, so that rows do not all fall into one set of L1.
-        let stride = groups + WIDTH;
-        let len = rows.len().next_multiple_of(WIDTH) * stride;
-        if words.len() < len + WIDTH {
-            words.resize(len + WIDTH, 0);
-        }
-        // Rows begin at cache lines: a register of AMX reads 16 lines, which else were 32.
-        let skip = words.as_ptr().align_offset(WIDTH * size_of::<u32>()).min(WIDTH);
-        let words = &mut words[skip..skip + len];
-        let (made, spare) = words.split_at_mut(rows.len() * stride);
-        for ((i, made), scale) in rows.clone().zip(made.chunks_exact_mut(stride)).zip(&mut *scales)
-        {
-            let (row, made) = (self.a.row(i), &mut made[..groups]);
+    fn make(&self, left: Left, a: MatRef<f32>, rows: Range<usize>, made: &mut MadeRows) {
+        made.room(rows.len(), self.b.stride() / WIDTH);
+        for (i, from) in rows.enumerate() {
+            let (row, (words, scale)) = (a.row(from), made.row(i));
             match left {
                 Left::InPlace => unreachable!("rows that are read in place are not made"),
                 Left::Bands if self.b.precision() == Precision::Bf16 => {
-                    round_to_bf16(self.isa, row, made)
+                    round_to_bf16(self.isa, row, words)
                 }
-                Left::Bands => *scale = quantize(self.isa, row, 0, bytes(made)),
-                Left::Int8 { offset } => *scale = quantize(self.isa, row, offset, bytes(made)),
+                Left::Bands => *scale = quantize(self.isa, row, 0, bytes(words)),
+                Left::Int8 { offset } => *scale = quantize(self.isa, row, offset, bytes(words)),
             }
         }
-        spare.fill(0);
-        let (words, first) = (words.as_ptr(), rows.start);
-        Rows { words, first, stride, k: groups, per_group: 1, scales }
     }
 
     /// c, whose first values are those of `row` and `panel`, on this thread.
@@ -293,12 +272,6 @@ impl Product<'_> {
             finish(self.isa, self.epilogue, row, panel * WIDTH, c);
         }
     }
-}
-
-/// The same memory as bytes.
-fn bytes(words: &mut [u32]) -> &mut [u8] {
-    // SAFETY: a u32 is four bytes, every pattern is valid for both, and the borrow goes over.
-    unsafe { slice::from_raw_parts_mut(words.as_mut_ptr().cast(), size_of_val(words)) }
 }
 
 /// 0..len in as few ranges of at most `most` as there can be, all but equally long, each beginning at a

@@ -17,7 +17,9 @@
 //! |-----------------|------|
 //! | `pack.rs`       | W in panels of 16 columns, the same for every level |
 //! | `transpose.rs`  | rows of f32 to panels |
+//! | `scratch.rs`    | panels that are read a few times and forgotten |
 //! | `quantize.rs`   | rows of a as bf16 or int8 |
+//! | `rows.rs`       | where they are made |
 //! | `tile.rs`       | what a micro-kernel is |
 //! | `scalar.rs`     | the reference, 1 × 16, in every precision |
 //! | `f32_avx2.rs`, `f32_avx512.rs`, `f32_neon.rs` | 6 × 16, 14 × 32, 6 × 16 |
@@ -63,23 +65,29 @@ mod int8_neon_dot;
 mod int8_neon_i8mm;
 mod pack;
 mod quantize;
+mod rows;
 mod scalar;
+mod scratch;
 mod tile;
 mod transpose;
 
 pub use epilogue::Epilogue;
 pub use pack::PackedB;
-pub(crate) use pack::{Panels, Scratch};
+pub(crate) use pack::{Panels, WIDTH};
+pub(crate) use quantize::scale;
+pub(crate) use rows::{MadeRows, bytes};
+pub(crate) use scratch::{Int8Panels, Scratch};
 
-use crate::{Isa, MatMut, MatRef, Precision, parallel};
-use blocking::{A_STEP, LONGEST, Product};
-use tile::Microkernel;
+use crate::{Isa, Level, MatMut, MatRef, Precision, parallel};
+pub(crate) use blocking::LONGEST;
+use blocking::{A_STEP, Factor, Product};
+use tile::{Left, Microkernel};
 
 /// c `[m, n]` = epilogue(a `[m, k]` · Wᵀ), on the threads of the current crew.
 pub fn gemm(isa: Isa, a: MatRef<f32>, b: &PackedB, epilogue: Epilogue, c: MatMut<f32>) {
     assert_fit(a, (b.n(), b.k()), &epilogue, &c);
     assert!(b.precision() != Precision::Int8 || b.k() <= LONGEST, "a sum of {} in int8", b.k());
-    Product { isa, a, b: b.panels(), epilogue }.run_shared(c);
+    Product { isa, a: Factor::F32(a), b: b.panels(), epilogue }.run_shared(c);
 }
 
 /// The same, bit for bit, with W `[n, k]` as it lies: panels are made on the way and forgotten. For
@@ -97,7 +105,8 @@ pub fn gemm_unpacked(isa: Isa, a: MatRef<f32>, w: MatRef<f32>, epilogue: Epilogu
             let cols = col..c.cols().min(col + STRIP);
             let place = first + cols.start..first + cols.end;
             let b = scratch.transposed(isa, 1.0, w.block(place.clone(), 0..w.cols()));
-            let product = Product { isa, a, b, epilogue: epilogue.columns(place) };
+            let epilogue = epilogue.columns(place);
+            let product = Product { isa, a: Factor::F32(a), b, epilogue };
             product.run(c.block(0..a.rows(), cols));
         }
     });
@@ -111,15 +120,43 @@ pub fn engine(isa: Isa, precision: Precision) -> &'static str {
     Microkernel::of(isa, precision).name
 }
 
-/// Rows of the tallest tile of f32: who cuts rows into blocks had better cut there.
-pub(crate) fn tall(isa: Isa) -> usize {
-    Microkernel::of(isa, Precision::F32).rows()
+/// Rows of the tallest tile: who cuts rows into blocks had better cut there.
+pub(crate) fn tall(isa: Isa, precision: Precision) -> usize {
+    Microkernel::of(isa, precision).rows()
 }
 
 /// c `[m, n]` = a `[m, k]` · b `[k, n]`, on this thread: for a caller that is one of many already.
 pub(crate) fn product(isa: Isa, a: MatRef<f32>, b: Panels, c: MatMut<f32>) {
     assert_fit(a, (b.n(), b.k()), &Epilogue::None, &c);
-    Product { isa, a, b, epilogue: Epilogue::None }.run(c);
+    Product { isa, a: Factor::F32(a), b, epilogue: Epilogue::None }.run(c);
+}
+
+/// c `[m, n]` = a · b + bias `[n]`, a rows of int8 with [`int8_offset`] added to each byte, on this thread.
+pub(crate) fn product_int8(isa: Isa, a: &MadeRows, b: Panels, bias: &[f32], c: MatMut<f32>) {
+    assert!(b.precision() == Precision::Int8 && b.k() <= LONGEST, "a sum of {} in int8", b.k());
+    assert!(c.rows() == a.rows(), "c of {} rows for a of {}", c.rows(), a.rows());
+    assert!(b.stride() == WIDTH * a.groups(), "a of {} groups times B of others", a.groups());
+    assert!(c.cols() == b.n(), "c of {} columns for B of {}", c.cols(), b.n());
+    let epilogue = Epilogue::Bias(bias);
+    epilogue.assert_fits(a.rows(), b.n());
+    Product { isa, a: Factor::Int8(a), b, epilogue }.run(c);
+}
+
+/// Whether an instruction of this level multiplies bytes and adds their products to 32 bits: then int8 is
+/// several times as fast as f32, else about as fast.
+pub(crate) fn adds_products_of_bytes(isa: Isa) -> bool {
+    match isa.level() {
+        Level::Scalar | Level::Neon | Level::Avx2 | Level::Avx512 => false,
+        Level::NeonDot | Level::NeonI8mm | Level::AvxVnni | Level::Avx512Vnni | Level::Amx => true,
+    }
+}
+
+/// What the kernel of int8 wants added to each byte of its left factor: 0 or 128.
+pub(crate) fn int8_offset(isa: Isa) -> u8 {
+    match Microkernel::of(isa, Precision::Int8).left {
+        Left::Int8 { offset } => offset,
+        Left::InPlace | Left::Bands => 0,
+    }
 }
 
 fn assert_fit(a: MatRef<f32>, (n, k): (usize, usize), epilogue: &Epilogue, c: &MatMut<f32>) {

@@ -210,9 +210,23 @@ pub(crate) struct Panels<'a> {
 
 impl<'a> Panels<'a> {
     /// Panels of f32 that somebody just made.
-    fn of_f32(words: &'a [u32], n: usize, k: usize) -> Panels<'a> {
+    pub(super) fn of_f32(words: &'a [u32], n: usize, k: usize) -> Panels<'a> {
         let precision = Precision::F32;
         Panels { precision, n, k, groups: k, words, scales: &[], sums: &[] }
+    }
+
+    /// Panels of int8 that somebody just made, with a scale and a sum for each column.
+    pub(super) fn of_int8(
+        (n, k): (usize, usize),
+        words: &'a [u32],
+        scales: &'a [f32],
+        sums: &'a [i32],
+    ) -> Panels<'a> {
+        let precision = Precision::Int8;
+        let (panels, groups) = extents(precision, n, k);
+        assert!(words.len() == panels * groups * WIDTH, "{} words of panels", words.len());
+        assert!(scales.len() == panels * WIDTH && sums.len() == panels * WIDTH, "columns");
+        Panels { precision, n, k, groups, words, scales, sums }
     }
 
     pub(super) fn precision(&self) -> Precision {
@@ -246,58 +260,8 @@ impl<'a> Panels<'a> {
     }
 }
 
-/// Memory for panels of f32 that are packed, read a few times and forgotten: keys and values of a head.
-#[derive(Default)]
-pub(crate) struct Scratch(Vec<u32>);
-
-impl Scratch {
-    /// scale · Wᵀ of W `[n, k]`.
-    pub(crate) fn transposed(&mut self, isa: Isa, scale: f32, w: MatRef<f32>) -> Panels<'_> {
-        let (n, k) = (w.rows(), w.cols());
-        let panels = self.room(n, k);
-        for (p, panel) in panels.chunks_exact_mut((WIDTH * k).max(1)).enumerate() {
-            let mut rows = [&[][..]; WIDTH];
-            let live = WIDTH.min(n - p * WIDTH);
-            for (lane, row) in rows[..live].iter_mut().enumerate() {
-                *row = w.row(p * WIDTH + lane);
-            }
-            transpose(isa, &rows[..live], scale, panel.as_chunks_mut().0);
-        }
-        Panels::of_f32(panels, n, k)
-    }
-
-    /// B `[k, n]` as it is.
-    pub(crate) fn copied(&mut self, b: MatRef<f32>) -> Panels<'_> {
-        let (n, k) = (b.cols(), b.rows());
-        let panels = self.room(n, k);
-        for l in 0..k {
-            let (whole, rest) = b.row(l).as_chunks::<WIDTH>();
-            let (lines, _) = panels.as_chunks_mut::<WIDTH>();
-            for (p, values) in whole.iter().enumerate() {
-                lines[p * k + l] = values.map(f32::to_bits);
-            }
-            for (lane, value) in rest.iter().enumerate() {
-                lines[whole.len() * k + l][lane] = value.to_bits();
-            }
-        }
-        Panels::of_f32(panels, n, k)
-    }
-
-    /// Room for panels of `[k, n]`, zero beyond column n.
-    fn room(&mut self, n: usize, k: usize) -> &mut [u32] {
-        let (len, _) = PackedB::lengths(Precision::F32, n, k);
-        if self.0.len() < len {
-            self.0.resize(len, 0);
-        }
-        if !n.is_multiple_of(WIDTH) {
-            self.0[len - WIDTH * k..len].fill(0);
-        }
-        &mut self.0[..len]
-    }
-}
-
 /// Panels, and groups in each, of W `[n, k]`.
-fn extents(precision: Precision, n: usize, k: usize) -> (usize, usize) {
+pub(super) fn extents(precision: Precision, n: usize, k: usize) -> (usize, usize) {
     let groups = match precision {
         Precision::F32 => k,
         _ => k.div_ceil(precision.per_word()).next_multiple_of(DEPTH),
@@ -380,15 +344,5 @@ mod tests {
         assert_eq!(packed.words()[16].to_ne_bytes().map(|q| q as i8), [-127, 0, 0, 0]);
         assert_eq!((packed.scales()[0], packed.sums()[0]), (1.0, 4));
         assert_eq!((packed.words().len(), packed.scales()[1], packed.sums()[1]), (256, 0.0, 0));
-    }
-
-    #[test]
-    fn both_ways_of_packing_agree_and_old_values_are_forgotten() {
-        let w: Vec<f32> = (0..21 * 3).map(|x| x as f32).collect();
-        let b: Vec<f32> = (0..3 * 21).map(|x| w[x % 21 * 3 + x / 21]).collect();
-        let (mut one, mut other) = (Scratch(vec![u32::MAX; 200]), Scratch::default());
-        let one = one.transposed(Isa::best(), 1.0, MatRef::new(&w, 21, 3));
-        let other = other.copied(MatRef::new(&b, 3, 21));
-        assert_eq!(one.words, other.words);
     }
 }

@@ -280,7 +280,7 @@ fn greatest(x: &[f32]) -> f32 {
 
 /// What a step is worth in a row of this greatest magnitude, and its inverse. A row of zeros, or of
 /// values so small that the inverse would overflow, becomes zeros.
-fn scale(greatest: f32) -> (f32, f32) {
+pub(crate) fn scale(greatest: f32) -> (f32, f32) {
     match greatest < STEPS * f32::MIN_POSITIVE {
         true => (0.0, 0.0),
         false => (greatest / STEPS, STEPS / greatest),

@@ -4,7 +4,8 @@
 //! nor written; a load puts `fill` there, chosen by the caller so that they do not
 //! count: 0 in a sum, −∞ in a maximum, the mean in a variance. A row of any length is
 //! thus one loop without a scalar tail, and a value's arithmetic does not depend on
-//! where in its row it stands. A name ends in the number of its lanes.
+//! where in its row it stands. A name ends in the number of its lanes. Where no instructions are named,
+//! see `arrays.rs`.
 //!
 //! | level  | lanes | the partial vector |
 //! |--------|-------|--------------------|
@@ -12,11 +13,13 @@
 //! | AVX2   | 8     | `vmaskmov` under a mask made by comparing lane numbers |
 //! | AVX-512| 16    | a mask register |
 
+mod arrays;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+pub(crate) use arrays::*;
 #[cfg(target_arch = "aarch64")]
 pub(crate) use neon::*;
 #[cfg(target_arch = "x86_64")]

@@ -174,7 +174,8 @@ impl Layer {
     ) {
         profile.step(Step::Qkv, || self.query_key_value.forward(isa, x, qkv.reborrow()));
         profile.step(Step::Attention, || {
-            attention(isa, qkv.as_ref(), batch.offsets(), self.heads, context);
+            let precision = self.query_key_value.precision();
+            attention(isa, precision, qkv.as_ref(), batch.offsets(), self.heads, context);
         });
     }
 

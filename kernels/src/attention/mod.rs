@@ -16,28 +16,40 @@
 //! Cost: 4n²d flops and n² exponentials a task; 4nd values read and written. Bound by arithmetic;
 //! for n below d the products around it (`gemm/`) weigh more.
 //!
-//! The levels are those of its parts: `gemm/` and `softmax.rs`.
+//! The levels are those of its parts: `gemm/` and `softmax.rs`. bf16 does as f32 does. int8 does
+//! so, too, in short sentences and where no instruction multiplies bytes and adds; else see `int8.rs`.
+
+mod centred;
+mod int8;
 
 use std::cell::RefCell;
 use std::ops::Range;
 
-use crate::gemm::{Scratch, product, tall};
+use crate::gemm::{LONGEST, Scratch, adds_products_of_bytes, product, tall};
 use crate::ragged::assert_offsets;
 use crate::softmax::softmax_rows;
-use crate::{Isa, MatMut, MatRef, parallel};
+use crate::{Isa, MatMut, MatRef, Precision, parallel};
 
 /// Scores that wait for their product with v in L1: 32 KiB. Keys and values pass by once for each tile
 /// of queries, from L2.
 const SCORES: usize = 8 << 10;
 
-/// y `[t, h]` = attention of qkv `[t, 3h]` within each sentence `offsets[s]..offsets[s + 1]`.
-pub fn attention(isa: Isa, qkv: MatRef<f32>, offsets: &[usize], heads: usize, y: MatMut<f32>) {
+/// y `[t, h]` = attention of qkv `[t, 3h]` within each sentence `offsets[s]..offsets[s + 1]`, its
+/// products in this precision.
+pub fn attention(
+    isa: Isa,
+    precision: Precision,
+    qkv: MatRef<f32>,
+    offsets: &[usize],
+    heads: usize,
+    y: MatMut<f32>,
+) {
     let (t, h) = (y.rows(), y.cols());
     assert!(heads > 0 && h % heads == 0, "{heads} heads do not divide {h} columns");
     assert!(qkv.rows() == t, "qkv of {} rows for {t}", qkv.rows());
     assert!(qkv.cols() == 3 * h, "qkv of {} columns for 3 × {h}", qkv.cols());
     assert_offsets(offsets, t);
-    let (d, attention) = (h / heads, Attention { isa, qkv, h, d: h / heads });
+    let (d, attention) = (h / heads, Attention { isa, precision, qkv, h, d: h / heads });
     let scores: usize = offsets.windows(2).map(|s| (s[1] - s[0]).pow(2)).sum();
     let task = |sentence: usize, col: usize, y: MatMut<f32>| {
         let rows = offsets[sentence]..offsets[sentence + 1];
@@ -54,9 +66,18 @@ pub fn attention(isa: Isa, qkv: MatRef<f32>, offsets: &[usize], heads: usize, y:
     }
 }
 
+/// Below so many keys to make integers costs more than it saves. Sums over more keys than [`LONGEST`] are not exact.
+const ENOUGH: usize = 40;
+
+/// Whether a head of n keys is faster in int8: a matter of the level and n alone.
+fn int8_pays(isa: Isa, n: usize) -> bool {
+    adds_products_of_bytes(isa) && (ENOUGH..=LONGEST).contains(&n)
+}
+
 /// What all tasks have in common.
 struct Attention<'a> {
     isa: Isa,
+    precision: Precision,
     qkv: MatRef<'a, f32>,
     h: usize,
     d: usize,
@@ -71,6 +92,7 @@ struct HeadScratch {
     keys: Scratch,
     /// V in panels.
     values: Scratch,
+    int8: int8::HeadScratch,
 }
 
 thread_local! {
@@ -84,8 +106,18 @@ impl Attention<'_> {
             let column = i * self.h + head * self.d;
             self.qkv.block(rows, column..column + self.d)
         };
-        let (n, scale) = (rows.len(), 1.0 / (self.d as f32).sqrt());
-        let queries = tall(self.isa) * (SCORES / (n * tall(self.isa)).max(1)).max(1);
+        let n = rows.len();
+        let precision = match self.precision {
+            Precision::Int8 if int8_pays(self.isa, n) => Precision::Int8,
+            _ => Precision::F32,
+        };
+        let tall = tall(self.isa, precision);
+        let queries = tall * (SCORES / (n * tall).max(1)).max(1);
+        if precision == Precision::Int8 {
+            let qkv = [0, 1, 2].map(|i| part(i, rows.clone()));
+            return int8::head(self.isa, qkv, queries, &mut scratch.int8, y);
+        }
+        let scale = 1.0 / (self.d as f32).sqrt();
         let room = n.min(queries) * n;
         if scratch.scores.len() < room {
             scratch.scores.resize(room, 0.0);
@@ -114,7 +146,14 @@ mod tests {
         let qkv = [1.0, 5.0, 1.0, -2.0, 5.0, 2.0, 3.0, 5.0, 30.0];
         for isa in Isa::available() {
             let mut y = [f32::NAN; 3];
-            attention(isa, MatRef::new(&qkv, 3, 3), &[0, 2, 3], 1, MatMut::new(&mut y, 3, 1));
+            attention(
+                isa,
+                Precision::F32,
+                MatRef::new(&qkv, 3, 3),
+                &[0, 2, 3],
+                1,
+                MatMut::new(&mut y, 3, 1),
+            );
             assert_eq!(y, [1.5, 1.5, 30.0]);
         }
     }
@@ -125,7 +164,14 @@ mod tests {
         let qkv = [90.0, -90.0, 1.0, 1.0, 7.0, 8.0, 0.0, 0.0, -1.0, -1.0, 9.0, 10.0];
         for isa in Isa::available() {
             let mut y = [f32::NAN; 4];
-            attention(isa, MatRef::new(&qkv, 2, 6), &[0, 2], 2, MatMut::new(&mut y, 2, 2));
+            attention(
+                isa,
+                Precision::F32,
+                MatRef::new(&qkv, 2, 6),
+                &[0, 2],
+                2,
+                MatMut::new(&mut y, 2, 2),
+            );
             assert_eq!(y, [7.0, 10.0, 8.0, 9.0]);
         }
     }
@@ -134,6 +180,7 @@ mod tests {
     #[should_panic(expected = "3 heads do not divide 4 columns")]
     fn heads_that_do_not_divide_are_refused() {
         let (qkv, mut y) = ([0.0; 12], [0.0; 4]);
-        attention(Isa::best(), MatRef::new(&qkv, 1, 12), &[0, 1], 3, MatMut::new(&mut y, 1, 4));
+        let (isa, qkv) = (Isa::best(), MatRef::new(&qkv, 1, 12));
+        attention(isa, Precision::F32, qkv, &[0, 1], 3, MatMut::new(&mut y, 1, 4));
     }
 }
