@@ -1,7 +1,7 @@
 //! Rows of bf16 or int8 as a micro-kernel reads its left factor, and the memory that they are made in.
 //!
 //! Whoever makes rows asks for room, fills each row up to the end of the panels' groups, and hands
-//! them to a product: `blocking.rs` makes those of f32, `attention_int8.rs` its own weights. The
+//! them to a product: `blocking.rs` makes those of f32, `attention/int8.rs` its own weights. The
 //! memory stays with its owner, a thread: to make rows again allocates nothing.
 
 use super::pack::WIDTH;
