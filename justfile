@@ -43,6 +43,10 @@ golden PYTHON="python3":
     {{PYTHON}} tests/golden/compat/replay.py
     {{PYTHON}} tests/golden/evaluation/definitions.py
 
+# The PTX of all CUDA kernels, and the registers of each (the script says what it needs; no GPU).
+ptx PYTHON="python3":
+    {{PYTHON}} kernels/ptx.py
+
 # Licences, bans and sources of all dependencies (needs cargo-deny).
 deny:
     cargo deny check licenses bans sources

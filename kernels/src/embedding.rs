@@ -11,7 +11,9 @@
 //! Cost: 2 flops and 12 bytes an element: bound by memory, by the scattered rows of `word`.
 //! The compiler's vectors keep up with that: one form serves every level.
 
+use crate::cuda::{Float, Launch, blocks, constant};
 use crate::gemm::PackedB;
+use crate::layer_norm::WIDEST;
 use crate::ragged::assert_offsets;
 use crate::{Isa, MatMut, MatRef, parallel};
 
@@ -80,6 +82,21 @@ pub fn embedding(
         }
     });
 }
+
+/// On a GPU: tokens to rows of y `[t, c]`, layer norm included; the bounds of c are
+/// [`layer_norm_launch`](crate::layer_norm::layer_norm_launch)'s.
+pub fn embedding_launch(float: Float, t: usize, c: usize) -> Launch {
+    assert!(c % 4 == 0 && c <= WIDEST as usize, "{c} columns: not a multiple of 4 up to {WIDEST}");
+    let kernel = match float {
+        Float::F32 => "embedding_f32",
+        Float::F16 => "embedding_f16",
+        Float::Bf16 => "embedding_bf16",
+    };
+    let grid = [blocks(t, ROWS), 1];
+    Launch { file: "embedding", kernel, grid, threads: 32 * ROWS, shared: 0 }
+}
+
+const ROWS: u32 = constant(include_str!("embedding.cu"), "EMBEDDING_ROWS");
 
 #[cfg(test)]
 mod tests {

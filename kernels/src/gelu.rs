@@ -32,6 +32,7 @@ use std::arch::aarch64::*;
 use std::arch::x86_64::*;
 use std::f32::consts::FRAC_1_SQRT_2;
 
+use crate::cuda::{Launch, blocks, constant};
 use crate::exp::*;
 use crate::saturating::*;
 use crate::{Isa, MatMut, parallel};
@@ -210,6 +211,28 @@ fn activate_avx512(activation: Activation, x: MatMut<f32>) {
         }
         Activation::Linear => {}
     }
+}
+
+impl Activation {
+    /// How kernels on a GPU are asked for it.
+    pub fn number(self) -> i32 {
+        match self {
+            Activation::Gelu => 0,
+            Activation::GeluTanh => 1,
+            Activation::Relu => 2,
+            Activation::Silu => 3,
+            Activation::Tanh => 4,
+            Activation::QuickGelu => 5,
+            Activation::Linear => 6,
+        }
+    }
+}
+
+/// On a GPU: x in place, a thread a value.
+pub fn gelu_launch(len: usize) -> Launch {
+    const THREADS: u32 = constant(include_str!("gelu.cu"), "GELU_THREADS");
+    let grid = [blocks(len, THREADS), 1];
+    Launch { file: "gelu", kernel: "gelu", grid, threads: THREADS, shared: 0 }
 }
 
 #[cfg(test)]

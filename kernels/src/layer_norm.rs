@@ -24,6 +24,7 @@ use std::arch::aarch64::*;
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
+use crate::cuda::{Float, Launch, blocks, constant};
 use crate::{Isa, MatMut, parallel};
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use crate::{Vectors, lanes::*};
@@ -141,6 +142,22 @@ fn correct(sum: f32, squares: f32, c: f32, eps: f32) -> (f32, f32) {
     let variance = ((squares - sum * shift) / c).max(0.0);
     (shift, 1.0 / (variance + eps).sqrt())
 }
+
+/// On a GPU: x `[t, c]` f32 → y `[t, c]`, a warp a row; c a multiple of 4, at most 1,024.
+pub fn layer_norm_launch(float: Float, t: usize, c: usize) -> Launch {
+    assert!(c % 4 == 0 && c <= WIDEST as usize, "{c} columns: not a multiple of 4 up to {WIDEST}");
+    let kernel = match float {
+        Float::F32 => "layer_norm_f32",
+        Float::F16 => "layer_norm_f16",
+        Float::Bf16 => "layer_norm_bf16",
+    };
+    let grid = [blocks(t, ROWS), 1];
+    Launch { file: "layer_norm", kernel, grid, threads: 32 * ROWS, shared: 0 }
+}
+
+const ROWS: u32 = constant(include_str!("layer_norm.cu"), "LAYER_NORM_ROWS");
+/// The widest row that the kernel holds in registers.
+pub(crate) const WIDEST: u32 = constant(include_str!("layer_norm.cuh"), "WIDEST");
 
 #[cfg(test)]
 mod tests {

@@ -7,6 +7,7 @@
 //! | [`activate`](gelu::activate) | GELU, exact and tanh; ReLU, SiLU, tanh | arithmetic |
 //! | [`softmax`](softmax::softmax) | eˣ⁻ᵐᵃˣ / Σ | arithmetic |
 //! | [`log_sum_exp`](log_sum_exp::log_sum_exp) | ln Σ eˣ | arithmetic |
+//! | [`top_k`](top_k::top_k) | the k largest of a row | memory |
 //! | [`layer_norm`](layer_norm::layer_norm) | γ (x − μ) / √(σ² + ε) + β | memory |
 //! | [`embedding`](embedding::embedding) | word + position + token type | memory |
 //!
@@ -30,6 +31,7 @@
 //! micro-kernels in `gemm/`).
 
 pub mod attention;
+pub mod cuda;
 pub mod embedding;
 pub mod gelu;
 pub mod gemm;
@@ -41,6 +43,7 @@ pub mod matrix;
 pub mod parallel;
 pub mod precision;
 pub mod softmax;
+pub mod top_k;
 
 mod exp;
 mod lanes;

@@ -16,6 +16,7 @@ use std::arch::aarch64::*;
 use std::arch::x86_64::*;
 
 use crate::Isa;
+use crate::cuda::{Launch, blocks, constant};
 use crate::exp::*;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use crate::{Vectors, lanes::*};
@@ -85,6 +86,13 @@ fn sum_avx512(x: &[f32], max: f32) -> f32 {
         sum = _mm512_add_ps(sum, exp_avx512(_mm512_sub_ps(load_or16(nothing, x, i), max)));
     }
     _mm512_reduce_add_ps(sum)
+}
+
+/// On a GPU: a block for each of m rows.
+pub fn log_sum_exp_launch(m: usize) -> Launch {
+    const WARPS: u32 = constant(include_str!("log_sum_exp.cu"), "LOG_SUM_EXP_WARPS");
+    let grid = [blocks(m, 1), 1];
+    Launch { file: "log_sum_exp", kernel: "log_sum_exp", grid, threads: 32 * WARPS, shared: 0 }
 }
 
 #[cfg(test)]

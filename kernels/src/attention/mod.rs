@@ -25,6 +25,7 @@ mod int8;
 use std::cell::RefCell;
 use std::ops::Range;
 
+use crate::cuda::{self, Float, Launch, constant};
 use crate::gemm::{LONGEST, Scratch, adds_products_of_bytes, product, tall};
 use crate::ragged::assert_offsets;
 use crate::softmax::softmax_rows;
@@ -135,6 +136,38 @@ impl Attention<'_> {
         }
     }
 }
+
+/// On a GPU: the kernel for heads of `d` columns, a block for each of [`attention_blocks`] and each head. In 16
+/// bits d is 32 or 64; in f32 at most 128.
+pub fn attention_launch(float: Float, d: usize, blocks: usize, heads: usize) -> Launch {
+    let (kernel, threads) = match (float, d) {
+        (Float::F32, 1..=128) => ("attention_f32", 32 * F32_QUERIES),
+        (Float::F16, 32) => ("attention_f16_32", 2 * QUERIES),
+        (Float::F16, 64) => ("attention_f16_64", 2 * QUERIES),
+        (Float::Bf16, 32) => ("attention_bf16_32", 2 * QUERIES),
+        (Float::Bf16, 64) => ("attention_bf16_64", 2 * QUERIES),
+        _ => panic!("heads of {d} columns in {float:?}"),
+    };
+    let grid = [cuda::blocks(blocks, 1), cuda::blocks(heads, 1)];
+    Launch { file: "attention", kernel, grid, threads, shared: 0 }
+}
+
+/// What the blocks of a launch take: first query, queries, first row of the sentence, rows of it.
+pub fn attention_blocks(float: Float, offsets: &[usize]) -> Vec<[i32; 4]> {
+    let size = if float == Float::F32 { F32_QUERIES } else { QUERIES } as usize;
+    let mut blocks = Vec::new();
+    for sentence in offsets.windows(2) {
+        for first in (sentence[0]..sentence[1]).step_by(size) {
+            let queries = size.min(sentence[1] - first);
+            let of = [first, queries, sentence[0], sentence[1] - sentence[0]];
+            blocks.push(of.map(|count| i32::try_from(count).expect("less than 2³¹ tokens")));
+        }
+    }
+    blocks
+}
+
+const QUERIES: u32 = constant(include_str!("../attention.cu"), "ATTENTION_QUERIES");
+const F32_QUERIES: u32 = constant(include_str!("../attention.cu"), "ATTENTION_F32_QUERIES");
 
 #[cfg(test)]
 mod tests {

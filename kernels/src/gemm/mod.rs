@@ -28,6 +28,8 @@
 //! | `int8_neon.rs`, `int8_neon_dot.rs`, `int8_neon_i8mm.rs` | 5 × 16, 6 × 16, 6 × 16 |
 //! | `amx.rs`        | what AMX adds to the language: its registers, and the loop over k |
 //! | `bf16_amx.rs`, `int8_amx.rs` | 32 × 32, times activations in bf16, int8 |
+//! | `f32_simt.rs`, `half_mma.rs`, `half_wgmma.rs`, `int8_mma.rs` | on a GPU: the launch of the `.cu` beside each |
+//! | `thin.rs`       | on a GPU: one or two columns |
 //! | `blocking.rs`   | the loops around them, and how threads share them |
 //! | `epilogue.rs`   | what is done to a tile of c before it leaves L1 |
 
@@ -49,6 +51,9 @@ mod f32_avx2;
 mod f32_avx512;
 #[cfg(target_arch = "aarch64")]
 mod f32_neon;
+mod f32_simt;
+mod half_mma;
+mod half_wgmma;
 #[cfg(target_arch = "x86_64")]
 mod int8_amx;
 #[cfg(target_arch = "x86_64")]
@@ -57,6 +62,7 @@ mod int8_avx2;
 mod int8_avx512_vnni;
 #[cfg(target_arch = "x86_64")]
 mod int8_avx_vnni;
+mod int8_mma;
 #[cfg(target_arch = "aarch64")]
 mod int8_neon;
 #[cfg(target_arch = "aarch64")]
@@ -68,15 +74,23 @@ mod quantize;
 mod rows;
 mod scalar;
 mod scratch;
+mod thin;
 mod tile;
 mod transpose;
 
 pub use epilogue::Epilogue;
+pub use f32_simt::f32_simt_launch;
+pub use half_mma::half_mma_launch;
+pub use half_wgmma::{half_wgmma_launch, half_wgmma_tiles};
+pub use int8_mma::int8_mma_launch;
 pub use pack::PackedB;
 pub(crate) use pack::{Panels, WIDTH};
 pub(crate) use quantize::scale;
 pub(crate) use rows::{MadeRows, bytes};
 pub(crate) use scratch::{Int8Panels, Scratch};
+
+pub use quantize::quantize_launch;
+pub use thin::thin_launch;
 
 use crate::{Isa, Level, MatMut, MatRef, Precision, parallel};
 pub(crate) use blocking::LONGEST;

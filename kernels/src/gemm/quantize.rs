@@ -25,6 +25,7 @@ use std::arch::x86_64::*;
 use crate::Isa;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use crate::Vectors;
+use crate::cuda::{Float, Launch, blocks, constant};
 
 /// The greatest step on either side.
 const STEPS: f32 = 127.0;
@@ -285,6 +286,18 @@ pub(crate) fn scale(greatest: f32) -> (f32, f32) {
         true => (0.0, 0.0),
         false => (greatest / STEPS, STEPS / greatest),
     }
+}
+
+/// On a GPU: rows x `[t, c]` to int8, a warp a row; c a multiple of 16.
+pub fn quantize_launch(float: Float, t: usize, c: usize) -> Launch {
+    const ROWS: u32 = constant(include_str!("quantize.cu"), "QUANTIZE_ROWS");
+    assert!(c % 16 == 0, "{c} columns: not a multiple of 16");
+    let kernel = match float {
+        Float::F32 => "quantize_f32",
+        Float::F16 => "quantize_f16",
+        Float::Bf16 => panic!("int8 beside bf16"),
+    };
+    Launch { file: "quantize", kernel, grid: [blocks(t, ROWS), 1], threads: 32 * ROWS, shared: 0 }
 }
 
 #[cfg(test)]
