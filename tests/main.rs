@@ -5,6 +5,7 @@ mod allocations;
 mod checkpoint;
 mod cli;
 mod corrector;
+mod cuda;
 mod electra;
 mod evaluation;
 mod hostile;
