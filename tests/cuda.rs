@@ -1,32 +1,46 @@
-//! Our CUDA kernels without a GPU: the PTX that lies in the tree, executed by an emulator and compared
-//! with the scalar kernels.
+//! Our CUDA kernels: the PTX that lies in the tree, compared with the scalar kernels. An emulator executes
+//! it; with `ZHENGZI_TEST_DEVICE=0` in the environment the GPU of that number does.
 
 mod attention;
+mod driver;
 mod emulator;
 mod gemm;
 mod rows;
 mod sins;
 mod sources;
 
+use driver::Gpu;
 use emulator::{Arg, Cost, Memory, Plain, launch, parse};
 use zhengzi_kernels::cuda::{Float, Launch, ptx};
 
 /// Capabilities that differ in what runs on them.
 const CAPABILITIES: [(u32, u32); 2] = [(7, 5), (8, 0)];
 
-/// A GPU of a capability, with what was uploaded to it.
+/// What runs the kernels for a capability, with what was uploaded to it.
 struct Device {
     capability: (u32, u32),
-    memory: Memory,
+    runs_on: RunsOn,
+}
+
+enum RunsOn {
+    Emulator(Memory),
+    Gpu(Gpu),
 }
 
 impl Device {
     fn new(capability: (u32, u32)) -> Device {
-        Device { capability, memory: Memory::default() }
+        let runs_on = match std::env::var("ZHENGZI_TEST_DEVICE") {
+            Ok(number) => RunsOn::Gpu(Gpu::open(number.parse().expect("the number of a GPU"))),
+            Err(_) => RunsOn::Emulator(Memory::default()),
+        };
+        Device { capability, runs_on }
     }
 
     fn upload<T: Plain>(&mut self, values: &[T]) -> Arg {
-        Arg::Pointer(self.memory.upload(values))
+        Arg::Pointer(match &mut self.runs_on {
+            RunsOn::Emulator(memory) => memory.upload(values),
+            RunsOn::Gpu(gpu) => gpu.upload(values),
+        })
     }
 
     /// Values in the type of the activations.
@@ -37,22 +51,31 @@ impl Device {
         }
     }
 
+    /// Bytes that are no numbers until a kernel has written them.
     fn reserve(&mut self, bytes: usize) -> Arg {
-        Arg::Pointer(self.memory.reserve(bytes))
+        Arg::Pointer(match &mut self.runs_on {
+            RunsOn::Emulator(memory) => memory.reserve(bytes),
+            RunsOn::Gpu(gpu) => gpu.upload(&vec![-1i8; bytes]),
+        })
     }
 
     fn run(&mut self, shape: &Launch, args: &[Arg]) -> Cost {
-        self.try_run(shape, args).unwrap_or_else(|error| panic!("{error}"))
-    }
-
-    fn try_run(&mut self, shape: &Launch, args: &[Arg]) -> Result<Cost, String> {
-        let ptx = ptx(shape.file, self.capability).expect("PTX for this capability");
-        launch(&mut self.memory, &parse(ptx.text, shape.kernel), shape, args)
+        let outcome = match &mut self.runs_on {
+            RunsOn::Emulator(memory) => {
+                let ptx = ptx(shape.file, self.capability).expect("PTX for this capability");
+                launch(memory, &parse(ptx.text, shape.kernel), shape, args)
+            }
+            RunsOn::Gpu(gpu) => gpu.run(shape, self.capability, args),
+        };
+        outcome.unwrap_or_else(|error| panic!("{error}"))
     }
 
     fn download<T: Plain>(&self, from: Arg) -> Vec<T> {
         let Arg::Pointer(address) = from else { panic!("no pointer") };
-        self.memory.download(address)
+        match &self.runs_on {
+            RunsOn::Emulator(memory) => memory.download(address),
+            RunsOn::Gpu(gpu) => gpu.download(address),
+        }
     }
 
     fn download_as(&self, float: Float, from: Arg) -> Vec<f32> {

@@ -81,7 +81,7 @@ impl fmt::Debug for Cpu {
 
 /// Why a device cannot be used: one line.
 #[derive(Debug)]
-pub struct DeviceError(String);
+pub struct DeviceError(pub(crate) String);
 
 impl fmt::Display for DeviceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

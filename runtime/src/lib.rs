@@ -6,6 +6,8 @@
 
 pub mod arena;
 pub mod checkpoint;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 pub mod device;
 pub mod error;
 pub mod last_words;
@@ -23,7 +25,7 @@ pub mod weights;
 
 pub use arena::{Arena, Arenas, Frame};
 pub use checkpoint::{Checkpoint, Container};
-pub use device::Cpu;
+pub use device::{Cpu, DeviceError};
 pub use error::{CheckpointError, OneLine};
 pub use linear::{Linear, Table};
 pub use mapped::Access;
