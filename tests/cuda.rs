@@ -5,6 +5,7 @@ mod attention;
 mod driver;
 mod emulator;
 mod gemm;
+mod network;
 mod rows;
 mod sins;
 mod sources;

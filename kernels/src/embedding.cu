@@ -6,6 +6,8 @@
 // its sentence: the host counts it once, where the CPU's kernel searches the offsets. Who calls has
 // seen that every id and every position has its row.
 //
+// `embedding_rows` gathers rows of a matrix as they are: those of the last layer that a head reads.
+//
 // A warp takes a token; the gathered rows are read once and go straight into the norm. Bound by
 // memory, by the scattered rows of `word`.
 //
@@ -47,3 +49,14 @@ embedding_bf16(const bf16 *word, const bf16 *position, const bf16 *token_type, c
     embedding(word, position, token_type, ids, positions, gamma, beta, eps, y, t, c);
 }
 #endif
+
+// y[i] = x[rows[i]], each row `quads` times 16 bytes.
+extern "C" __global__ void __launch_bounds__(32 * EMBEDDING_ROWS)
+embedding_rows(const uint4 *x, const unsigned *rows, uint4 *y, int m, int quads) {
+    const size_t i = (size_t)blockIdx.x * EMBEDDING_ROWS + threadIdx.x / 32;
+    if (i < m) {
+        for (int j = threadIdx.x % 32; j < quads; j += 32) {
+            y[i * quads + j] = x[(size_t)rows[i] * quads + j];
+        }
+    }
+}

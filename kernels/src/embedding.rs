@@ -96,6 +96,12 @@ pub fn embedding_launch(float: Float, t: usize, c: usize) -> Launch {
     Launch { file: "embedding", kernel, grid, threads: 32 * ROWS, shared: 0 }
 }
 
+/// On a GPU: m rows of a matrix, gathered as they are; a row is a multiple of 16 bytes.
+pub fn embedding_rows_launch(m: usize) -> Launch {
+    let grid = [blocks(m, ROWS), 1];
+    Launch { file: "embedding", kernel: "embedding_rows", grid, threads: 32 * ROWS, shared: 0 }
+}
+
 const ROWS: u32 = constant(include_str!("embedding.cu"), "EMBEDDING_ROWS");
 
 #[cfg(test)]

@@ -10,7 +10,6 @@
 
 constexpr unsigned ALL = 0xffffffffu;
 constexpr float LOG2_E = 1.4426950408889634f;
-constexpr float LN_2 = 0.6931471805599453f;
 
 // 1 sign, 8 exponent, 7 fraction bits: the upper half of an f32.
 struct bf16 {
