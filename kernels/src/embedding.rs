@@ -86,7 +86,10 @@ pub fn embedding(
 /// On a GPU: tokens to rows of y `[t, c]`, layer norm included; the bounds of c are
 /// [`layer_norm_launch`](crate::layer_norm::layer_norm_launch)'s.
 pub fn embedding_launch(float: Float, t: usize, c: usize) -> Launch {
-    assert!(c % 4 == 0 && c <= WIDEST as usize, "{c} columns: not a multiple of 4 up to {WIDEST}");
+    assert!(
+        c.is_multiple_of(4) && c <= WIDEST as usize,
+        "{c} columns: not a multiple of 4 up to {WIDEST}"
+    );
     let kernel = match float {
         Float::F32 => "embedding_f32",
         Float::F16 => "embedding_f16",

@@ -145,7 +145,10 @@ fn correct(sum: f32, squares: f32, c: f32, eps: f32) -> (f32, f32) {
 
 /// On a GPU: x `[t, c]` f32 → y `[t, c]`, a warp a row; c a multiple of 4, at most 1,024.
 pub fn layer_norm_launch(float: Float, t: usize, c: usize) -> Launch {
-    assert!(c % 4 == 0 && c <= WIDEST as usize, "{c} columns: not a multiple of 4 up to {WIDEST}");
+    assert!(
+        c.is_multiple_of(4) && c <= WIDEST as usize,
+        "{c} columns: not a multiple of 4 up to {WIDEST}"
+    );
     let kernel = match float {
         Float::F32 => "layer_norm_f32",
         Float::F16 => "layer_norm_f16",

@@ -3,9 +3,10 @@
 //
 //     whole[i] = ln Σⱼ e^xᵢⱼ        chosen[w] = x[i, wanted[w]]   for w in bounds[i]..bounds[i + 1]
 //
-// x `[m, stride]` f32, of which the first v columns are meant, whole `[m]`, bounds `[m + 1]`. A NaN or +∞ in the row shows in `whole`. A block takes
-// a row, in two passes (the second reads it from L2): its maximum, then the sum of e^(x − max), whose
-// terms are added in an order that depends on v alone. Bound by memory: 8 bytes a logit.
+// x `[m, stride]` f32, of which the first v columns are meant, whole `[m]`, bounds `[m + 1]`. A NaN or +∞ in
+// the row shows in `whole`; of nothing but −∞ it is −∞. A block takes a row, in two passes (the second reads
+// it from L2): its maximum, then the sum of e^(x − max), whose terms are added in an order that depends on v
+// alone. Bound by memory: 8 bytes a logit.
 //
 // architectures: 75
 
@@ -31,10 +32,11 @@ log_sum_exp(const float *x, const unsigned *wanted, const unsigned *bounds, floa
     }
     __syncthreads();
     greatest = warp_max(parts[0][lane % LOG_SUM_EXP_WARPS]);
+    const float from = greatest == -infinity() ? 0 : greatest; // −∞ − −∞ would be no number
 
     float sum = 0;
     for (int j = threadIdx.x; j < v; j += LOG_SUM_EXP_THREADS) {
-        sum += exp2_fast(LOG2_E * (x[j] - greatest));
+        sum += exp2_fast(LOG2_E * (x[j] - from));
     }
     sum = warp_sum(sum);
     if (lane == 0) {
@@ -44,8 +46,7 @@ log_sum_exp(const float *x, const unsigned *wanted, const unsigned *bounds, floa
     if (warp == 0) {
         sum = warp_sum(lane < LOG_SUM_EXP_WARPS ? parts[1][lane] : 0);
         if (lane == 0) {
-            // −∞ − −∞ is no number, but ln of nothing is −∞.
-            whole[blockIdx.x] = greatest == -infinity() ? greatest : greatest + logf(sum);
+            whole[blockIdx.x] = from + logf(sum);
         }
     }
     for (unsigned w = bounds[blockIdx.x] + threadIdx.x; w < bounds[blockIdx.x + 1]; w += LOG_SUM_EXP_THREADS) {

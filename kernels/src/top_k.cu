@@ -1,6 +1,7 @@
 // The k largest of each row, best first; of equal ones the lower index first. k ≤ 32.
 //
-// x `[m, stride]` f32, of which the first v columns are meant; values `[m, 32]` and indices `[m, 32]`: of each row the first min(k, v) mean something.
+// x `[m, stride]` f32, of which the first v columns are meant; values `[m, 32]` and indices `[m, 32]`: of each
+// row the first min(32, v) mean something. A row with a NaN has no order; log_sum_exp.cu shows that it has one.
 //
 // A value and its index become one key whose order is the one wanted:
 //

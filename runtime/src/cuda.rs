@@ -101,7 +101,8 @@ impl Cuda {
         let context = unsafe { result::primary_ctx::retain(device) }.map_err(failed)?;
         // SAFETY: the context is that which was just retained.
         unsafe { result::ctx::set_current(context) }.map_err(failed)?;
-        let stream = result::stream::create(result::stream::StreamKind::NonBlocking);
+        // Not `NonBlocking`: copies go through the default stream, and kernels have to wait for them.
+        let stream = result::stream::create(result::stream::StreamKind::Default);
         let stream = stream.map_err(failed)?;
         let modules = Mutex::default();
         Ok(Cuda(Arc::new(Inner { device, context, stream, modules, name, capability })))

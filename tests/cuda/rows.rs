@@ -122,6 +122,21 @@ fn log_sum_exp_sees_a_whole_row_and_hands_out_the_logits_asked_for() {
 }
 
 #[test]
+fn what_is_no_number_shows_in_the_log_sum_exp() {
+    let (nothing, nan) = (f32::NEG_INFINITY, f32::NAN);
+    let rows = [[nothing; 4], [nothing, 2.0, nothing, nothing], [1.0, nan, 2.0, 3.0], [nan; 4]];
+    let infinite = [1.0, f32::INFINITY, 2.0, 3.0];
+    let x: Vec<f32> = rows.iter().flatten().copied().chain(infinite).collect();
+    let mut device = Device::new((7, 5));
+    let (whole, none) = (device.reserve(20), device.upload(&[0u32; 6]));
+    let args = [device.upload(&x), none, none, whole, whole, Arg::Int(4), Arg::Int(4)];
+    device.run(&log_sum_exp_launch(5), &args);
+    let whole: Vec<f32> = device.download(whole);
+    assert_eq!(whole[..2], [nothing, 2.0]);
+    assert!(whole[2].is_nan() && whole[3].is_nan() && !whole[4].is_finite());
+}
+
+#[test]
 fn the_top_comes_out_in_order_with_ties_to_the_lower_index() {
     for v in [1, 20, 33, 257, 2000] {
         let mut x = Random(v as u32).values(2 * v, 50.0);

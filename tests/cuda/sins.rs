@@ -80,8 +80,8 @@ fn a_stage_that_is_filled_again_too_early_is_noticed() {
 }
 
 #[test]
-fn an_arrival_too_few_stops_everybody() {
-    let waits = hopper().replace("mbarrier.arrive.shared::cta", "// mbarrier.arrive.shared::cta");
+fn arrivals_that_never_come_stop_everybody() {
+    let waits = hopper().replace("setp.eq.u32 first,", "setp.lt.u32 first,");
     assert_ne!(waits, hopper());
     assert_caught(warpgroups(&waits), "nobody can go on");
 }

@@ -9,7 +9,7 @@ pub fn f32_simt_launch(m: usize, n: usize) -> Launch {
     const M: u32 = constant(SOURCE, "F32_SIMT_M");
     const N: u32 = constant(SOURCE, "F32_SIMT_N");
     const THREADS: u32 = constant(SOURCE, "F32_SIMT_THREADS");
-    assert!(n % 4 == 0, "{n} columns: not a multiple of 4");
+    assert!(n.is_multiple_of(4), "{n} columns: not a multiple of 4");
     let grid = [blocks(n, N), blocks(m, M)];
     Launch { file: "f32_simt", kernel: "f32_simt", grid, threads: THREADS, shared: 0 }
 }

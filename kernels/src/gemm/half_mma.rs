@@ -16,7 +16,7 @@ const SMALL: [u32; 3] = [
 
 /// c `[m, n]` from activations in 16 bits; n, and the k of the launch, a multiple of 8.
 pub fn half_mma_launch(float: Float, m: usize, n: usize) -> Launch {
-    assert!(n % 8 == 0, "{n} columns: not a multiple of 8");
+    assert!(n.is_multiple_of(8), "{n} columns: not a multiple of 8");
     let large = is_large(m, n, LARGE);
     let kernel = match (float, large) {
         (Float::F16, true) => "half_mma_f16_large",

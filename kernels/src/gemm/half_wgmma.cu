@@ -11,7 +11,7 @@
 //                    stage before is free, whose products are done by then
 //
 // Every stage has two barriers: `full` (one arrival, and the bytes) and `empty` (one arrival of each
-// multiplying warpgroup). A stage is used every STAGES steps; the parity of its phase changes each time.
+// of the eight warps that multiply). A stage is used every STAGES steps; the parity of its phase changes each time.
 //
 // Why N = 192: of 128 x 192 x 64 products a step needs 40 KB, five stages fill the 227 KB of a multiprocessor, a
 // thread holds 96 sums, and ELECTRA-base's 768, 2304 and 3072 columns are 4, 12 and 16 tiles: 4,096
@@ -65,7 +65,7 @@ __device__ __forceinline__ void half_wgmma(const TensorMap &a, const TensorMap &
     if (threadIdx.x == 0) {
         for (int stage = 0; stage < HALF_WGMMA_STAGES; stage++) {
             barrier_init(full + 8 * stage, 1);
-            barrier_init(empty + 8 * stage, 2);
+            barrier_init(empty + 8 * stage, 8);
         }
         barriers_fence();
     }
@@ -84,7 +84,8 @@ __device__ __forceinline__ void half_wgmma(const TensorMap &a, const TensorMap &
         }
     } else {
         float sums[N / 2] = {};
-        for (int step = 0; step < steps; step++) {
+        int step = 0;
+        do { // at least once: ptxas must not see a way around the products to what reads the sums
             const int stage = step % HALF_WGMMA_STAGES, round = step / HALF_WGMMA_STAGES;
             const unsigned left = base + stage * STAGE + (group - 1) * A_BYTES / 2, right = base + stage * STAGE + A_BYTES;
             barrier_wait(full + 8 * stage, round % 2);
@@ -95,10 +96,10 @@ __device__ __forceinline__ void half_wgmma(const TensorMap &a, const TensorMap &
             }
             products_commit();
             products_wait<1>(); // those of the step before
-            if (step > 0 && threadIdx.x % 128 == 0) {
+            if (step > 0) {
                 barrier_arrive(empty + 8 * ((step - 1) % HALF_WGMMA_STAGES));
             }
-        }
+        } while (++step < steps);
         products_wait<0>();
         // Both groups are done with the stages, and nothing is being copied: their place is free.
         asm volatile("bar.sync 1, 256;" ::: "memory");

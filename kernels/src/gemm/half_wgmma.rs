@@ -17,7 +17,7 @@ const THREADS: u32 = constant(SOURCE, "HALF_WGMMA_THREADS");
 
 /// c `[m, n]` from activations in 16 bits; n, and the k of the launch, a multiple of 8.
 pub fn half_wgmma_launch(float: Float, m: usize, n: usize) -> Launch {
-    assert!(n % 8 == 0, "{n} columns: not a multiple of 8");
+    assert!(n.is_multiple_of(8), "{n} columns: not a multiple of 8");
     let [rows, cols] = half_wgmma_tiles(n);
     let kernel = match (float, cols == WIDE_N) {
         (Float::F16, false) => "half_wgmma_f16",

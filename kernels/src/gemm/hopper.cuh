@@ -21,8 +21,12 @@ __device__ __forceinline__ void barrier_init(unsigned barrier, int arrivals) {
 // Makes new barriers known to the unit that copies.
 __device__ __forceinline__ void barriers_fence() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 
+// An arrival of a warp: of its lanes the first counts. No lane branches, as what follows is done by all together.
 __device__ __forceinline__ void barrier_arrive(unsigned barrier) {
-    asm volatile("{\n.reg .b64 state;\nmbarrier.arrive.shared::cta.b64 state, [%0];\n}" ::"r"(barrier) : "memory");
+    asm volatile("{\n.reg .pred first;\n.reg .b64 state;\nsetp.eq.u32 first, %1, 0;\n"
+                 "@first mbarrier.arrive.shared::cta.b64 state, [%0];\n}" ::"r"(barrier),
+                 "r"(threadIdx.x % 32)
+                 : "memory");
 }
 
 // An arrival that says how many bytes have to come before the phase ends.

@@ -17,7 +17,7 @@ const SMALL: [u32; 3] = [
 
 /// c `[m, n]` beside activations in f32 or f16; n a multiple of 8, the k of the launch of 16.
 pub fn int8_mma_launch(float: Float, m: usize, n: usize) -> Launch {
-    assert!(n % 8 == 0, "{n} columns: not a multiple of 8");
+    assert!(n.is_multiple_of(8), "{n} columns: not a multiple of 8");
     let large = is_large(m, n, LARGE);
     let kernel = match (float, large) {
         (Float::F32, true) => "int8_mma_f32_large",

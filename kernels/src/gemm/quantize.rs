@@ -291,7 +291,7 @@ pub(crate) fn scale(greatest: f32) -> (f32, f32) {
 /// On a GPU: rows x `[t, c]` to int8, a warp a row; c a multiple of 16.
 pub fn quantize_launch(float: Float, t: usize, c: usize) -> Launch {
     const ROWS: u32 = constant(include_str!("quantize.cu"), "QUANTIZE_ROWS");
-    assert!(c % 16 == 0, "{c} columns: not a multiple of 16");
+    assert!(c.is_multiple_of(16), "{c} columns: not a multiple of 16");
     let kernel = match float {
         Float::F32 => "quantize_f32",
         Float::F16 => "quantize_f16",

@@ -218,11 +218,10 @@ impl<'a> Block<'a> {
             }
             Op::Load { d, bytes, signed, at, offset } => {
                 let address = self.address(i, (*at, *offset));
-                let data = self.read(i, address, bytes * d.len())?;
-                for (&d, part) in d.iter().zip(data.chunks(*bytes)) {
-                    let mut whole = [0; 8];
-                    whole[..*bytes].copy_from_slice(part);
-                    let value = u64::from_le_bytes(whole);
+                let data = u128::from_le_bytes(self.read(i, address, bytes * d.len())?);
+                for (part, &d) in d.iter().enumerate() {
+                    let value = (data >> (8 * bytes * part)) as u64;
+                    let value = if *bytes < 8 { value & ((1 << (8 * bytes)) - 1) } else { value };
                     let unused = 64 - 8 * *bytes as u32;
                     self.threads[i].regs[d] = match signed {
                         true => ((value << unused) as i64 >> unused) as u64,
@@ -231,10 +230,13 @@ impl<'a> Block<'a> {
                 }
             }
             Op::Store { from, bytes, at, offset } => {
-                let values = from.iter().map(|&reg| thread.regs[reg].to_le_bytes());
-                let data: Vec<u8> = values.flat_map(|value| value[..*bytes].to_vec()).collect();
+                let mut data = [0; 16];
+                for (part, &reg) in data.chunks_mut(*bytes).zip(from) {
+                    part.copy_from_slice(&thread.regs[reg].to_le_bytes()[..*bytes]);
+                }
+                let data = &data[..bytes * from.len()];
                 let address = self.address(i, (*at, *offset));
-                self.write(i, address, &data)?;
+                self.write(i, address, data)?;
             }
             Op::Branch(to) => {
                 thread.pc = *to;
@@ -314,14 +316,18 @@ impl<'a> Block<'a> {
         base.wrapping_add(offset as u64)
     }
 
-    /// From whichever memory the address lies in.
-    pub fn read(&mut self, thread: usize, address: u64, len: usize) -> Result<Vec<u8>, String> {
+    /// At most 16 bytes from whichever memory the address lies in.
+    pub fn read(&mut self, thread: usize, address: u64, len: usize) -> Result<[u8; 16], String> {
+        let mut data = [0; 16];
         if address >= PARAMETERS {
             let at = (address - PARAMETERS) as usize;
-            return Ok(self.params.get(at..at + len).ok_or("beyond the parameters")?.to_vec());
+            let bytes = self.params.get(at..at + len).ok_or("beyond the parameters")?;
+            data[..len].copy_from_slice(bytes);
+            return Ok(data);
         }
         if address >> 32 != 0 {
-            return Ok(self.memory.bytes(address, len)?.to_vec());
+            data[..len].copy_from_slice(self.memory.bytes(address, len)?);
+            return Ok(data);
         }
         let at = self.shared_place(address, len)?;
         let visit = self.visit(thread);
@@ -338,7 +344,8 @@ impl<'a> Block<'a> {
                 again && (visits.many || visits.read.is_some_and(|read| read.thread != thread));
             visits.read = Some(visit);
         }
-        Ok(self.shared[at..at + len].to_vec())
+        data[..len].copy_from_slice(&self.shared[at..at + len]);
+        Ok(data)
     }
 
     fn write(&mut self, thread: usize, address: u64, data: &[u8]) -> Result<(), String> {

@@ -94,7 +94,7 @@ impl Block<'_> {
                 let (to, barrier, x, y) = (regs[*to], regs[*barrier], at(*x), at(*y));
                 let number = self.read(i, regs[*map], 8)?;
                 let in_parameters = self.threads[i].regs[*map] >= PARAMETERS;
-                let number = u64::from_le_bytes(number.try_into().expect("8 bytes"));
+                let number = u128::from_le_bytes(number);
                 let map = self.maps.get(number as usize).filter(|_| in_parameters);
                 let map = *map.ok_or("no tensor map")?;
                 let to = to & 0xffff_ffff;

@@ -69,7 +69,7 @@ impl Block<'_> {
         first: usize,
         lane: usize,
         at: (Reg, i64),
-    ) -> Result<Vec<Vec<u8>>, String> {
+    ) -> Result<Vec<[u8; 16]>, String> {
         let mut in_bank = [0usize; 8];
         let mut rows = Vec::new();
         for i in first + lane..first + lane + 8 {
