@@ -47,6 +47,10 @@ golden PYTHON="python3":
 ptx PYTHON="python3":
     {{PYTHON}} kernels/ptx.py
 
+# Tests and times of the CUDA kernels for a machine with a driver and no Rust, into target/gpu.
+gpu-pack:
+    tests/gpu-pack.sh
+
 # Licences, bans and sources of all dependencies (needs cargo-deny).
 deny:
     cargo deny check licenses bans sources

@@ -1,5 +1,7 @@
 //! The same launches on a GPU, and what is said where there is none.
 
+use std::sync::OnceLock;
+
 use zhengzi_kernels::cuda::Launch;
 use zhengzi_runtime::cuda::{self, Buffer, Cuda};
 
@@ -12,9 +14,11 @@ pub struct Gpu {
 }
 
 impl Gpu {
+    /// One for all tests: so the driver compiles each file once.
     pub fn open(number: usize) -> Gpu {
-        let cuda = Cuda::open(number).unwrap_or_else(|error| panic!("{error}"));
-        Gpu { cuda, buffers: Vec::new() }
+        static CUDA: OnceLock<Cuda> = OnceLock::new();
+        let open = || Cuda::open(number).unwrap_or_else(|error| panic!("{error}"));
+        Gpu { cuda: CUDA.get_or_init(open).clone(), buffers: Vec::new() }
     }
 
     pub fn upload<T: Plain>(&mut self, values: &[T]) -> u64 {
