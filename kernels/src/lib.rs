@@ -23,6 +23,9 @@
 //! **Same bits.** On one level a row of a result depends on that row (that sentence) of the
 //! input alone: not on the number of threads, not on what else is in the batch.
 //!
+//! **On a GPU.** A `.cu` beside an op's file holds the same op for NVIDIA's; [`cuda`] has what comes of
+//! them, as data. Nothing here talks to a device.
+//!
 //! **Errors.** Whoever calls with shapes that do not fit has a bug: every op asserts its
 //! shapes, with the two numbers. Nothing here returns a `Result`.
 //!
