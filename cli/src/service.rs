@@ -6,7 +6,8 @@
 //! several lines: each is read on its own, as in a file; places count from the start of the
 //! text. A request that cannot be understood is answered, too: with its error.
 
-use std::collections::HashMap;
+mod request;
+
 use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -20,6 +21,7 @@ use crate::message;
 use crate::progress::sentences;
 use crate::report::{JSON_VERSION, JsonCorrection, json_corrections, write_json};
 use crate::stream::{BATCH_BYTES, BATCH_LINES, Examine, Task};
+use request::Request;
 
 /// Answers until the requests end.
 pub struct Service<'a, W: Write> {
@@ -33,12 +35,6 @@ pub struct Service<'a, W: Write> {
     bytes: usize,
     found: bool,
     failed: bool,
-}
-
-/// What was asked, or what was wrong with it.
-struct Request {
-    id: Option<Box<RawValue>>,
-    text: Result<String, String>,
 }
 
 #[derive(Serialize)]
@@ -157,21 +153,7 @@ impl Request {
             Ok(text) => text,
             Err(defect) => return refused(None, defect.to_string()),
         };
-        // Other keys are whoever's they are. A byte order mark may open the first line.
-        let text = text.trim_start_matches('\u{feff}');
-        let mut asked: HashMap<String, Box<RawValue>> = match serde_json::from_str(text) {
-            Ok(asked) => asked,
-            Err(error) => return refused(None, format!("not a JSON object: {error}")),
-        };
-        let id = asked.remove("id");
-        let Some(text) = asked.remove("text") else {
-            return refused(id, "a request needs a text".to_owned());
-        };
-        match serde_json::from_str::<String>(text.get()) {
-            Ok(text) if text.contains('\0') => refused(id, "the text holds a NUL".to_owned()),
-            Ok(text) => Some(Request { id, text: Ok(text) }),
-            Err(error) => refused(id, format!("the text is no string of characters: {error}")),
-        }
+        Some(Request::parse(text))
     }
 
     fn answer(&self, out: &mut dyn Write, corrections: &[Correction]) -> io::Result<()> {

@@ -55,6 +55,8 @@ enum Bytes {
     },
     Read(Mmap),
     Static(&'static [u8]),
+    #[cfg(fuzzing)]
+    Owned(Vec<u8>),
 }
 
 /// What tells that a file was written to. (Not the time of its status: to give a file another name,
@@ -115,6 +117,12 @@ impl MappedFile {
         Arc::new(MappedFile { path: PathBuf::from(name), bytes: Bytes::Static(bytes) })
     }
 
+    /// The same over bytes that nothing else holds.
+    #[cfg(fuzzing)]
+    pub(crate) fn from_bytes(path: &Path, bytes: Vec<u8>) -> Arc<MappedFile> {
+        Arc::new(MappedFile { path: path.to_owned(), bytes: Bytes::Owned(bytes) })
+    }
+
     /// Where the file lies.
     pub(crate) fn path(&self) -> &Path {
         &self.path
@@ -125,6 +133,8 @@ impl MappedFile {
         match &self.bytes {
             Bytes::Mapped { map, .. } | Bytes::Read(map) => map,
             Bytes::Static(bytes) => bytes,
+            #[cfg(fuzzing)]
+            Bytes::Owned(bytes) => bytes,
         }
     }
 
@@ -133,6 +143,8 @@ impl MappedFile {
         match self.bytes {
             Bytes::Mapped { .. } | Bytes::Static(_) => Access::Mapped,
             Bytes::Read(_) => Access::Read,
+            #[cfg(fuzzing)]
+            Bytes::Owned(_) => Access::Read,
         }
     }
 
@@ -149,6 +161,8 @@ impl MappedFile {
                 Err(self.error("was changed while it was in use").hint(CHANGED))
             }
             Bytes::Read(_) | Bytes::Static(_) => Ok(()),
+            #[cfg(fuzzing)]
+            Bytes::Owned(_) => Ok(()),
         }
     }
 

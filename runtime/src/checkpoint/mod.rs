@@ -11,6 +11,8 @@
 //! allocated before it is checked against what is there, and every fault is one line
 //! ([`CheckpointError`]). `docs/checkpoint-formats.md` tells the containers byte by byte.
 
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod globals;
 mod item;
 mod legacy;
@@ -89,12 +91,15 @@ impl Checkpoint {
         if path.is_dir() {
             return Checkpoint::open_by(&model_file(path)?, access);
         }
-        let file = MappedFile::open(path, access)?;
+        Checkpoint::of(MappedFile::open(path, access)?, access)
+    }
+
+    fn of(file: Arc<MappedFile>, access: Access) -> Result<Checkpoint, CheckpointError> {
         match recognise::format(&file)? {
             Format::Index => shards::read(&file, access),
             Format::Container(container) => {
                 let contents = read(&file, container)?;
-                Checkpoint::assemble(path, vec![file], contents)
+                Checkpoint::assemble(file.path(), vec![Arc::clone(&file)], contents)
             }
         }
     }

@@ -152,7 +152,9 @@ impl Entries {
                 archive.by_index_data(i).map_err(|error| at_directory(error.to_string()))?;
             let name = String::from_utf8_lossy(entry.name_raw()).into_owned();
             let header = usize::try_from(entry.header_start()).unwrap_or(usize::MAX);
-            let refuse = |what: &str| file.error(format!("zip entry {name}: {what}")).at(header);
+            // Where the directory names a place past the end, it is the directory that lies.
+            let lie = if header < bytes.len() { header } else { at };
+            let refuse = |what: &str| file.error(format!("zip entry {name}: {what}")).at(lie);
             if entry.compression() != CompressionMethod::Stored {
                 let error = refuse("is compressed, so it cannot be used in place");
                 return Err(error.hint(
