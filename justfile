@@ -51,9 +51,21 @@ ptx PYTHON="python3":
 gpu-pack:
     tests/gpu-pack.sh
 
+# Fuzzes each target for so many seconds, with AddressSanitizer (fuzz/README.md), e.g. `just fuzz 60 zip`.
+fuzz SECONDS="60" *TARGETS:
+    fuzz/run.sh {{SECONDS}} {{TARGETS}}
+
+# The tests with AddressSanitizer; the threads with ThreadSanitizer; the scalar path under valgrind (tests/sanitize.sh).
+asan:
+    tests/sanitize.sh address
+tsan:
+    tests/sanitize.sh thread
+valgrind:
+    tests/sanitize.sh valgrind
+
 # Licences, bans and sources of all dependencies (needs cargo-deny).
 deny:
-    cargo deny check licenses bans sources
+    cargo deny --offline check licenses bans sources
 
 # Tarballs with binary, manual and completions, and their SHA256SUMS, into target/packages.
 release *TARGETS:

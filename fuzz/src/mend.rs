@@ -72,6 +72,12 @@ pub fn zip(file: &mut [u8]) {
         put(file, entry + 20, &size.to_le_bytes());
         put(file, entry + 24, &size.to_le_bytes());
         put(file, entry + 42, &(local as u32).to_le_bytes());
+        let sizes = data + size as usize + 8;
+        match room - size as usize {
+            16 => put(file, sizes, &[size.to_le_bytes(); 2].concat()),
+            24 => put(file, sizes, &[u64::from(size).to_le_bytes(); 2].concat()),
+            _ => {}
+        }
     }
     let (count, size) = (central.len() as u64, stop.saturating_sub(directory) as u64);
     put(file, end + 8, &(count as u16).to_le_bytes());

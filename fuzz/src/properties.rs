@@ -19,23 +19,24 @@ pub fn assert_one_line(error: &impl Display) {
 }
 
 /// Opens `bytes`, in the way of all files, and holds the answer against everything that was promised.
+/// What needs the file to be opened again is asked of every fourth, by their length.
 pub fn open(bytes: &[u8]) -> Option<Checkpoint> {
     let open = |bytes: &[u8]| fuzzing::open(Path::new(PLACE), bytes.to_vec());
-    let checkpoint = match open(bytes) {
+    let (answer, thorough) = (open(bytes), bytes.len().is_multiple_of(4));
+    if thorough {
+        assert_same(&answer, &open(bytes));
+    }
+    let checkpoint = match answer {
         Ok(checkpoint) => checkpoint,
         Err(error) => {
             assert_refusal(&error, bytes);
-            if bytes.len().is_multiple_of(8) {
-                assert_eq!(open(bytes).err(), Some(error), "the same file, another answer");
-            }
             return None;
         }
     };
-    let again = open(bytes).expect("it opened before");
-    assert_eq!(listing(&checkpoint), listing(&again), "the same file, another answer");
-    assert!(open(&bytes[..bytes.len() - 1]).is_err(), "a file cut short is as good");
-    assert!(open(&[bytes, b"x"].concat()).is_err(), "a byte behind the end is not seen");
-
+    if thorough {
+        assert!(open(&bytes[..bytes.len() - 1]).is_err(), "a file cut short is as good");
+        assert!(open(&[bytes, b"x"].concat()).is_err(), "a byte behind the end is not seen");
+    }
     assert!(checkpoint.tensors().next().is_some(), "no tensors");
     for tensor in checkpoint.tensors() {
         let found = checkpoint.get(tensor.name()).expect("listed, so there");
@@ -47,6 +48,17 @@ pub fn open(bytes: &[u8]) -> Option<Checkpoint> {
         assert_covered(&checkpoint, bytes);
     }
     Some(checkpoint)
+}
+
+fn assert_same(
+    one: &Result<Checkpoint, CheckpointError>,
+    other: &Result<Checkpoint, CheckpointError>,
+) {
+    match (one, other) {
+        (Ok(one), Ok(other)) => assert_eq!(listing(one), listing(other)),
+        (Err(one), Err(other)) => assert_eq!(one, other),
+        _ => panic!("the same file, another answer"),
+    }
 }
 
 fn assert_refusal(error: &CheckpointError, bytes: &[u8]) {

@@ -18,6 +18,30 @@
 //!
 //! No reduction ever crosses pieces: neither the number of threads nor who claims what can
 //! change a bit of a result.
+//!
+//! # Who may read what, and when
+//!
+//! Besides the pieces' own data one thing is shared that is not atomic: the job on the [`Board`], a
+//! pointer into the leader's stack. All atomics are `SeqCst`, so there is one order of all their steps:
+//!
+//! ```text
+//! leader   W job written    O turn → odd    …    C turn → even    D inside = 0?   and waits while it is not
+//! helper                    A inside + 1    B turn as seen?  job read, pieces done    L inside − 1
+//! ```
+//!
+//! *Nobody reads the job outside its turn.* A helper reads it only if B finds the odd turn that it waited
+//! for, so B stands between O and C. Then A, before B, stands before C and D: the leader sees the helper
+//! inside and waits for L. If B finds another turn, the helper touches nothing and leaves.
+//! *What it reads was written*: B reads what O or a later step wrote, and W comes before O. *What it wrote is
+//! seen*: D reads 0 from the last of the steps L, each of which adds to the one before, so all that the
+//! helpers did comes before what the leader does next. That is also why W, of the next job, meets no
+//! reader, and `next` is set to 0 with nobody left to claim from it.
+//!
+//! *Nobody sleeps through a job for ever.* The leader opens, then looks for sleepers; a helper says that it
+//! sleeps, then looks for a job, both while it holds the bed: one of them sees the other, and the leader takes
+//! the bed before it rings, which it cannot while the helper is neither awake nor asleep. And were a helper late or lost, the leader
+//! would do all pieces itself. *Turns may run over*: a helper that wakes 2³² turns late finds either another
+//! turn, or the one it waited for, open, whose job is then the one on the board.
 
 use std::any::Any;
 use std::cell::{Cell, UnsafeCell};
@@ -26,7 +50,7 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, TryLockError};
 use std::thread::{self, JoinHandle};
 
 use crate::MatMut;
@@ -72,8 +96,11 @@ impl Crew {
     /// Does `work` as the leader: the ops in it share their steps. While another thread
     /// leads, `work` is done without help.
     pub fn run<R>(&self, work: impl FnOnce() -> R) -> R {
-        let Ok(_leading) = self.leading.try_lock() else {
-            return work();
+        let _leading = match self.leading.try_lock() {
+            Ok(leading) => leading,
+            // Work that panicked has left the board in order (`Open`).
+            Err(TryLockError::Poisoned(leading)) => leading.into_inner(),
+            Err(TryLockError::WouldBlock) => return work(),
         };
         let _seat = Seat::take(Place { board: &*self.board, threads: self.threads() });
         work()
@@ -426,6 +453,7 @@ mod tests {
             }));
             assert!(outcome.is_err());
         }
+        crew.run(|| assert_eq!(threads(), 2));
         crew.run(|| each(8, &|_| ()));
     }
 

@@ -1,7 +1,7 @@
 //! Attention: ragged sentences, tiles of keys, both head sizes.
 
 use zhengzi_kernels::attention::{attention, attention_blocks, attention_launch};
-use zhengzi_kernels::{Isa, MatMut, MatRef};
+use zhengzi_kernels::{Isa, MatMut, MatRef, Precision};
 
 use super::*;
 
@@ -44,7 +44,7 @@ fn ragged_sentences_agree_with_the_cpu_in_every_type() {
                 let mut want = vec![0.0; 100 * heads * d];
                 let rows = MatRef::new(&qkv, 100, 3 * heads * d);
                 let y = MatMut::new(&mut want, 100, heads * d);
-                attention(Isa::best(), rows, &offsets, heads, y);
+                attention(Isa::best(), Precision::F32, rows, &offsets, heads, y);
                 // Probabilities are rounded, too, and so is what they weigh.
                 assert_close(&got, &want, 4.0 * unit(float) + 1e-5);
             }
@@ -63,7 +63,7 @@ fn a_long_sentence_goes_through_several_tiles_of_keys() {
     }
     let got = run((8, 0), Float::F16, &qkv, &[0, n], 1, d);
     let mut want = vec![0.0; n * d];
-    attention(Isa::best(), MatRef::new(&qkv, n, 3 * d), &[0, n], 1, MatMut::new(&mut want, n, d));
+    attention(Isa::best(), Precision::F32, MatRef::new(&qkv, n, 3 * d), &[0, n], 1, MatMut::new(&mut want, n, d));
     assert_close(&got, &want, 4.0 * unit(Float::F16));
 }
 

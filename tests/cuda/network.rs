@@ -145,7 +145,7 @@ fn on_the_cpu(network: &Network) -> Answers {
         let qkv = product(&x, &layer.qkv, Epilogue::Bias(&layer.qkv.bias));
         let mut context = vec![0.0; T * H];
         let y = MatMut::new(&mut context, T, H);
-        attention(isa, MatRef::new(&qkv, T, 3 * H), &OFFSETS, HEADS, y);
+        attention(isa, Precision::F32, MatRef::new(&qkv, T, 3 * H), &OFFSETS, HEADS, y);
         let residual = Epilogue::BiasResidual(&layer.output.bias, MatRef::new(&x, T, H));
         let y = normed(product(&context, &layer.output, residual), &layer.output_norm);
         let activated = Epilogue::BiasActivation(&layer.wide.bias, Activation::Gelu);

@@ -82,7 +82,7 @@ fn a_sentence_has_the_same_bits_alone_and_in_any_company() {
     let (offsets, heads) = ([0, 17, 17, 90, 100, 300], 4);
     let qkv = Strided::random(&mut Random(22), 300, 3 * 4 * 32, 2.0);
     for (precision, isa) in
-        PRECISIONS.into_iter().flat_map(|p| Isa::available().map(move |i| (p, i)))
+        PRECISIONS.into_iter().flat_map(|p| Isa::available().into_iter().map(move |i| (p, i)))
     {
         let together = run_in(precision, isa, &qkv, &offsets, heads);
         for s in offsets.windows(2) {

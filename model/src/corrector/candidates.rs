@@ -14,17 +14,6 @@ pub(super) struct Candidate {
     pub(super) sound: f32,
     /// Nearness in shape, 0 to 1.
     pub(super) shape: f32,
-    /// log₂ of how many times commoner the other character is.
-    pub(super) commoner: f32,
-}
-
-impl Candidate {
-    /// `id`, which is the character `c`, for `wrong`.
-    pub(super) fn new(id: u32, wrong: char, c: char, sound: f32, shape: f32) -> Candidate {
-        let table = Similarity::builtin();
-        let commoner = table.log_frequency(wrong) - table.log_frequency(c);
-        Candidate { id, sound, shape, commoner }
-    }
 }
 
 /// The candidates of every character met so far, by its id and what its line admits: texts
@@ -51,7 +40,7 @@ impl Candidates {
                 .filter(|&(ch, ..)| written.admits(wrong, ch))
                 .filter_map(|(ch, sound, shape)| {
                     let id = tokenizer.id(ch.encode_utf8(&mut [0; 4]))?;
-                    Some(Candidate::new(id, wrong, ch, sound, shape))
+                    Some(Candidate { id, sound, shape })
                 })
                 .collect();
             found.sort_unstable_by_key(|candidate| candidate.id);

@@ -310,7 +310,7 @@ fn options(
         // A character for a character: nothing else is ever put in a text.
         let Some((o, c)) = original.zip(single(tokenizer.token(id))) else { continue };
         if is_new && is_han_char(c) && written.admits(o, c) {
-            found.push(Candidate::new(id, o, c, 0.0, 0.0));
+            found.push(Candidate { id, sound: 0.0, shape: 0.0 });
         }
     }
     let options = found.into_iter().map(|candidate| {
@@ -320,7 +320,6 @@ fn options(
             suspicion: suspect.logit,
             sound: candidate.sound,
             shape: candidate.shape,
-            commoner: candidate.commoner,
         };
         Scored { candidate, evidence, score: 0.0 }
     });

@@ -12,7 +12,6 @@
 //! | original | ln g(o): the same of the character that stands there |
 //! | suspicion | the discriminator's logit that o was replaced |
 //! | sound, shape | nearness of c and o, 0 to 1 |
-//! | commoner | log₂ of how many times commoner o is than c: networks overrate common characters |
 //!
 //! When the changes of a sentence have been applied and the discriminator has read it again,
 //! the change has a hearing: a logistic model of what is known by then, [`Hearing`].
@@ -40,19 +39,17 @@ pub struct Evidence {
     pub sound: f32,
     /// Nearness in shape.
     pub shape: f32,
-    /// log₂ of the frequency of o, less that of c.
-    pub commoner: f32,
 }
 
 /// Number of terms of a score.
-pub const TERMS: usize = 7;
+pub const TERMS: usize = 6;
 
 /// One weight a term of the score.
 pub type Weights = [f32; TERMS];
 
 /// What an explanation calls them.
 pub const NAMES: [&str; TERMS] =
-    ["change", "ln g(candidate)", "ln g(original)", "suspicion", "sound", "shape", "commoner"];
+    ["change", "ln g(candidate)", "ln g(original)", "suspicion", "sound", "shape"];
 
 /// What speaks for a change that stands in the sentence, once the discriminator has read it again.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -82,8 +79,8 @@ pub const VERIFICATION_NAMES: [&str; VERIFICATION_TERMS] =
 impl Evidence {
     /// What [`Weights`] multiply.
     pub fn terms(&self) -> [f32; TERMS] {
-        let Evidence { chosen, original, suspicion, sound, shape, commoner } = *self;
-        [1.0, chosen, original, suspicion, sound, shape, commoner]
+        let Evidence { chosen, original, suspicion, sound, shape } = *self;
+        [1.0, chosen, original, suspicion, sound, shape]
     }
 
     /// What [`score`] is the sum of.

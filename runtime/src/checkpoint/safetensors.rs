@@ -2,7 +2,8 @@
 //!
 //! The `safetensors` crate reads the header and demands that the tensors cover the rest of the
 //! file without gap or overlap. What it lets pass we look for first: one name given twice (the
-//! last would win), and offsets so large that its own sums overflow.
+//! last would win), and offsets so large that its own sums overflow; and gaps, since it would name now
+//! one tensor, now another, as its hash map has them.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -39,14 +40,14 @@ pub(super) fn read(file: &Arc<MappedFile>) -> Result<Contents, CheckpointError> 
         return Err(file.error(what).at(0));
     }
     let invalid = |error: &dyn fmt::Display| file.error(error.to_string()).at(HEADER).hint(AGAIN);
-    let Names(names) = serde_json::from_slice(&bytes[HEADER..HEADER + length])
+    let Names(mut names) = serde_json::from_slice(&bytes[HEADER..HEADER + length])
         .map_err(|error| invalid(&format_args!("its header is not valid: {error}")))?;
     if names.len() > TENSORS {
         let what = format!("its header names {} tensors, more than {TENSORS}", names.len());
         return Err(file.error(what).at(HEADER));
     }
     let mut seen = HashSet::with_capacity(names.len());
-    for (name, end) in &names {
+    for (name, (_, end)) in &names {
         if !seen.insert(name) {
             return Err(file.error("its header names a tensor twice").at(HEADER).tensor(name));
         }
@@ -56,15 +57,28 @@ pub(super) fn read(file: &Arc<MappedFile>) -> Result<Contents, CheckpointError> 
             return Err(file.error(what).at(HEADER).tensor(name).hint(AGAIN));
         }
     }
+    // In the order of the file; the header's where they begin together, as empty ones do.
+    names.sort_by_key(|(_, offsets)| *offsets);
+    let mut end = 0;
+    for (name, offsets) in &names {
+        if offsets.0 != end {
+            let what = format!(
+                "its header is not valid: data_offsets begin at {}, not at {end} where the last end",
+                offsets.0
+            );
+            return Err(file.error(what).at(HEADER).tensor(name).hint(AGAIN));
+        }
+        end = offsets.1;
+    }
     let (_, header) = SafeTensors::read_metadata(bytes)
         .map_err(|error| invalid(&format_args!("its header is not valid: {error}")))?;
 
     let mut tensors = Vec::with_capacity(names.len());
-    for name in header.offset_keys() {
-        let info = header.info(&name).expect("a key of the same header");
+    for (name, _) in &names {
+        let info = header.info(name).expect("a key of the same header");
         let (start, end) = info.data_offsets;
         let storage = HEADER + length + start..HEADER + length + end;
-        let refuse = |what: String| file.error(what).at(storage.start).tensor(&name);
+        let refuse = |what: String| file.error(what).at(storage.start).tensor(name);
         let dtype = dtype(info.dtype)
             .ok_or_else(|| refuse(format!("its type {:?} is not read", info.dtype)))?;
         let shape = info.shape.clone();
@@ -103,8 +117,8 @@ fn dtype(dtype: Dtype) -> Option<DType> {
     })
 }
 
-/// Every name of the header in order, doubles included, with the end of its data.
-struct Names(Vec<(String, u64)>);
+/// Every name of the header in order, doubles included, with the begin and the end of its data.
+struct Names(Vec<(String, (u64, u64))>);
 
 #[derive(Deserialize)]
 struct Entry {
@@ -136,7 +150,7 @@ impl<'de> Visitor<'de> for NamesVisitor {
                 }
                 map.next_value::<IgnoredAny>()?;
             } else {
-                names.push((name, map.next_value::<Entry>()?.data_offsets.1));
+                names.push((name, map.next_value::<Entry>()?.data_offsets));
             }
         }
         Ok(Names(names))

@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn a_fifth_is_held_out_and_both_sides_are_read_once() {
         let pair = |i: usize| Pair {
-            line: i as u64,
+            line: i,
             wrong: format!("错{i}"),
             right: if i.is_multiple_of(2) { format!("对{i}") } else { format!("错{i}") },
         };
