@@ -3,7 +3,8 @@
 #
 #   fuzz/run.sh 60 [TARGET…]        Needs cargo-fuzz (`cargo install cargo-fuzz`) and a C++ compiler.
 #
-# With AddressSanitizer, and no allocation of more than 64 MiB; SANITIZER=none is several times as fast.
+# With AddressSanitizer, and no allocation of more than 64 MiB. SANITIZER=none is several times as fast, and
+# FLAGS=--no-trace-compares twice again, once the corpus is grown. BUILD=no takes what was built last.
 # What was found lies in fuzz/target/artifacts, what was learned in fuzz/target/corpus (from where the
 # next run goes on), and what was done in fuzz/target/tally.tsv.
 set -euo pipefail
