@@ -34,7 +34,7 @@ for target in "${targets[@]}"; do
     # The seeds of the forward pass are whole models, of 8 to 19 KB.
     length=2048
     [ "$target" != forward ] || length=20000
-    log=target/$target.log
+    log=target/$target.$sanitizer.log
     "$bin/$target" "$stop" -dict="target/seeds/$target.dict" -max_len=$length -timeout=25 \
         -rss_limit_mb=1024 -malloc_limit_mb=64 -print_final_stats=1 \
         -artifact_prefix="target/artifacts/$target/" "target/corpus/$target" \
