@@ -12,7 +12,7 @@ bin=target/address/$(rustc -vV | sed -n 's/^host: //p')/release
 for target in "${targets[@]}"; do
     length=2048
     [ "$target" != forward ] || length=20000
-    "$bin/$target" -runs=0 -max_len=$length -print_full_coverage=1 "target/corpus/$target" "target/seeds/corpus/$target" 2>&1 |
+    "$bin/$target" -runs=0 -max_len=$length -print_coverage=1 "target/corpus/$target" "target/seeds/corpus/$target" 2>&1 |
         tr -d '\r' | awk -v target="$target" '
         # COVERED_FUNC: hits: 5 edges: 6/8 name file:line      UNCOVERED_FUNC: hits: 0 edges: 0/3 name file:line
         /COVERED_FUNC:/ {
