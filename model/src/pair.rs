@@ -280,7 +280,11 @@ impl Half {
     }
 
     /// `which` is what a panel file calls the half. No vocabulary is read.
-    pub(crate) fn network(&self, which: &str, access: Access) -> Result<(Arc<Checkpoint>, Config), Error> {
+    pub(crate) fn network(
+        &self,
+        which: &str,
+        access: Access,
+    ) -> Result<(Arc<Checkpoint>, Config), Error> {
         let checkpoint = self.checkpoint(access)?;
         let (json, path) = config_of(&checkpoint, which)?;
         let config = Config::parse(json.as_bytes(), &path)?;
@@ -288,7 +292,12 @@ impl Half {
     }
 
     /// A tokenizer that `twin` has is not made again.
-    pub(crate) fn open(&self, which: &str, twin: Option<&Opened>, access: Access) -> Result<Opened, Error> {
+    pub(crate) fn open(
+        &self,
+        which: &str,
+        twin: Option<&Opened>,
+        access: Access,
+    ) -> Result<Opened, Error> {
         let checkpoint = self.checkpoint(access)?;
         let (json, path) = config_of(&checkpoint, which)?;
         let (source, vocab) = match checkpoint.panels() {

@@ -91,7 +91,8 @@ impl Model {
         }
         let survey = Survey::new();
         let asked = self.halves.iter().try_for_each(|which| {
-            let (checkpoint, config) = Half::Open(Arc::clone(&self.checkpoint)).network(which, Access::default())?;
+            let (checkpoint, config) =
+                Half::Open(Arc::clone(&self.checkpoint)).network(which, Access::default())?;
             match *which {
                 "generator" => Generator::survey(&checkpoint, &config, &survey),
                 _ => Discriminator::survey(&checkpoint, &config, &survey),
@@ -124,7 +125,11 @@ impl Model {
             return self.check(Subject::Vocabulary, Verdict::Unchecked(why));
         }
         let opened = self.halves.iter().try_fold(0, |_, which| {
-            let half = Half::Open(Arc::clone(&self.checkpoint)).open(which, twin.as_ref(), Access::default())?;
+            let half = Half::Open(Arc::clone(&self.checkpoint)).open(
+                which,
+                twin.as_ref(),
+                Access::default(),
+            )?;
             if let Some(twin) = twin {
                 check_same_vocabulary(twin, &half)?;
             }

@@ -63,7 +63,14 @@ fn a_long_sentence_goes_through_several_tiles_of_keys() {
     }
     let got = run((8, 0), Float::F16, &qkv, &[0, n], 1, d);
     let mut want = vec![0.0; n * d];
-    attention(Isa::best(), Precision::F32, MatRef::new(&qkv, n, 3 * d), &[0, n], 1, MatMut::new(&mut want, n, d));
+    attention(
+        Isa::best(),
+        Precision::F32,
+        MatRef::new(&qkv, n, 3 * d),
+        &[0, n],
+        1,
+        MatMut::new(&mut want, n, d),
+    );
     assert_close(&got, &want, 4.0 * unit(Float::F16));
 }
 

@@ -77,7 +77,14 @@ fn compare(shapes: usize, seed: u64) {
                 let cut = random.below(rows + 1);
                 on_all(&levels, scalar, (4e-6, 4e-6), |isa| {
                     let mut y = Strided::new(rows, heads * d, |_, _| f32::NAN);
-                    attention(isa, Precision::F32, qkv.view(), &[0, cut, rows], heads, y.view_mut());
+                    attention(
+                        isa,
+                        Precision::F32,
+                        qkv.view(),
+                        &[0, cut, rows],
+                        heads,
+                        y.view_mut(),
+                    );
                     y
                 });
             }

@@ -21,8 +21,8 @@ use clap_complete::Shell;
 
 use bench::EXAMPLES as BENCH_EXAMPLES;
 pub use bench::{BenchArgs, Output};
-use calibrate::EXAMPLES as CALIBRATE_EXAMPLES;
 pub use calibrate::CalibrateArgs;
+use calibrate::EXAMPLES as CALIBRATE_EXAMPLES;
 use convert::EXAMPLES as CONVERT_EXAMPLES;
 pub use convert::{ConvertArgs, Layout};
 pub use decision::DecisionArgs;
