@@ -35,8 +35,8 @@ impl Funnel {
         for ((at, _), right) in places.filter(|((_, wrong), right)| wrong != right) {
             self.wrong += 1;
             // A place may be looked at in several rounds: the last one decided.
-            let looked = told.suspects.iter().filter(|suspicion| suspicion.span.start == at);
-            let Some(last) = looked.filter(|s| s.verdict != Verdict::Frozen).last() else {
+            let mut looked = told.suspects.iter().filter(|suspicion| suspicion.span.start == at);
+            let Some(last) = looked.rfind(|s| s.verdict != Verdict::Frozen) else {
                 continue;
             };
             self.suspected += 1;

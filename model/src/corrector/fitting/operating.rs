@@ -88,7 +88,7 @@ impl Curve {
             }
         };
         let chosen = match mode {
-            Mode::Careful => within(CAREFUL).last(),
+            Mode::Careful => within(CAREFUL).next_back(),
             Mode::Balanced => within(BALANCED).max_by(greatest(1.0)),
             Mode::Eager => within(EAGER).max_by(greatest(2.0)),
         };
