@@ -5,6 +5,7 @@
 //! Rust, here and in the modules.
 
 mod bench;
+mod calibrate;
 mod convert;
 mod evaluate;
 mod explain;

@@ -1,5 +1,7 @@
 //! `calibrate`: fits what decides to a model, and writes it down.
 
+mod plot;
+
 use std::error::Error;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -42,6 +44,11 @@ pub fn run(args: &CalibrateArgs) -> Result<ExitCode, Box<dyn Error>> {
     let text = fit.calibration.to_json();
     let failed = |error: io::Error| format!("{}: {error}", output.display());
     new_file::write(&output, |out| out.write_all(text.as_bytes())).map_err(failed)?;
+    if let Some(path) = &args.plot {
+        let picture = plot::svg(&fit.curve);
+        let written = new_file::write(path, |out| out.write_all(picture.as_bytes()));
+        written.map_err(|error| format!("{}: {error}", path.display()))?;
+    }
     let mut out = BufWriter::new(io::stdout().lock());
     report(&mut out, &material, &fit)?;
     writeln!(out, "\n{}", output.display())?;
