@@ -20,10 +20,12 @@ isa:
 arm *CPUS:
     tests/arm.sh {{CPUS}}
 
-# Scores both policies on test sets, e.g. `just evaluate ../shared/eval/*.tsv`.
+# Scores both policies and every mode on test sets: the figures of docs/correction.md, e.g. `just evaluate ../shared/eval/*.tsv`.
 evaluate *FILES:
     cargo run --release -p zhengzi -- evaluate --policy compat {{FILES}}
-    cargo run --release -p zhengzi -- evaluate {{FILES}}
+    cargo run --release -p zhengzi -- evaluate --mode careful {{FILES}}
+    cargo run --release -p zhengzi -- evaluate --funnel {{FILES}}
+    cargo run --release -p zhengzi -- evaluate --mode eager {{FILES}}
 
 # Load time, latency, throughput, peak memory.
 bench:

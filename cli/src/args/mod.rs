@@ -153,7 +153,7 @@ pub enum Command {
     /// is known, four fifths of them to find the weights of what speaks for a change, the rest to
     /// see what each margin finds and alarms, and to choose one for each --mode:
     ///
-    /// careful: the lowest that changes at most 1 in 200 correct sentences. balanced: that of the
+    /// careful: the lowest that changes at most 1 in 100 correct sentences. balanced: that of the
     /// greatest F1 (strict correction), of those that change at most 1 in 25. eager: that of the
     /// greatest F2, where recall counts twice as much, of those that change at most 1 in 10.
     ///

@@ -40,28 +40,28 @@ pub(super) fn pack_keys(isa: Isa, k: MatRef<f32>, mean: &mut [f32], panels: &mut
         // SAFETY: the isa proves NEON.
         #[cfg(target_arch = "aarch64")]
         Vectors::Neon => unsafe { pack_keys_neon(k, mean, panels) },
-        _ => pack_keys_lanes(k, mean, panels),
+        _ => pack_keys_scalar(k, mean, panels),
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 fn pack_keys_avx2(k: MatRef<f32>, mean: &mut [f32], panels: &mut Int8Panels) {
-    pack_keys_lanes(k, mean, panels);
+    pack_keys_scalar(k, mean, panels);
 }
 
 #[cfg(target_arch = "aarch64")]
 #[target_feature(enable = "neon")]
 fn pack_keys_neon(k: MatRef<f32>, mean: &mut [f32], panels: &mut Int8Panels) {
-    pack_keys_lanes(k, mean, panels);
+    pack_keys_scalar(k, mean, panels);
 }
 
 #[inline(always)]
-fn pack_keys_lanes(k: MatRef<f32>, mean: &mut [f32], panels: &mut Int8Panels) {
+fn pack_keys_scalar(k: MatRef<f32>, mean: &mut [f32], panels: &mut Int8Panels) {
     let (d, groups) = (k.cols(), panels.groups());
     for first in (0..d).step_by(WIDTH) {
         let cols = first..d.min(first + WIDTH);
-        mean[cols.clone()].copy_from_slice(&mean_at(k, first)[..cols.len()]);
+        mean[cols.clone()].copy_from_slice(&mean_scalar(k, first)[..cols.len()]);
     }
     for j in 0..k.rows() {
         let (row, lane) = (k.row(j), j % WIDTH);
@@ -144,7 +144,7 @@ pub(super) fn pack_values(
         // SAFETY: the isa proves NEON.
         #[cfg(target_arch = "aarch64")]
         Vectors::Neon => unsafe { pack_values_neon(v, mean, panels) },
-        _ => pack_values_lanes(v, mean, panels),
+        _ => pack_values_scalar(v, mean, panels),
     }
     for (taken, (&sum, &scale)) in taken.iter_mut().zip(panels.sums.iter().zip(&*panels.scales)) {
         *taken = 128.0 * sum as f32 * scale;
@@ -154,21 +154,21 @@ pub(super) fn pack_values(
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 fn pack_values_avx2(v: MatRef<f32>, mean: &mut [f32], panels: &mut Int8Panels) {
-    pack_values_lanes(v, mean, panels);
+    pack_values_scalar(v, mean, panels);
 }
 
 #[cfg(target_arch = "aarch64")]
 #[target_feature(enable = "neon")]
 fn pack_values_neon(v: MatRef<f32>, mean: &mut [f32], panels: &mut Int8Panels) {
-    pack_values_lanes(v, mean, panels);
+    pack_values_scalar(v, mean, panels);
 }
 
 #[inline(always)]
-fn pack_values_lanes(v: MatRef<f32>, mean: &mut [f32], panels: &mut Int8Panels) {
+fn pack_values_scalar(v: MatRef<f32>, mean: &mut [f32], panels: &mut Int8Panels) {
     let (n, d, stride) = (v.rows(), v.cols(), WIDTH * panels.groups());
     for (p, words) in panels.words.chunks_exact_mut(stride).enumerate() {
         let first = p * WIDTH;
-        let (mean_here, cols) = (mean_at(v, first), first..d.min(first + WIDTH));
+        let (mean_here, cols) = (mean_scalar(v, first), first..d.min(first + WIDTH));
         mean[cols.clone()].copy_from_slice(&mean_here[..cols.len()]);
         let mut most = [0; WIDTH];
         for j in 0..n {
@@ -251,7 +251,7 @@ fn magnitude(x: __m512) -> __m512i {
 
 /// The mean of each of up to 16 columns.
 #[inline(always)]
-fn mean_at(x: MatRef<f32>, first: usize) -> Lanes {
+fn mean_scalar(x: MatRef<f32>, first: usize) -> Lanes {
     let mut sum = [0.0; WIDTH];
     for j in 0..x.rows() {
         let x = lanes_at(x.row(j), first);

@@ -136,7 +136,7 @@ fn weigh(
             // SAFETY: the isa proves NEON.
             #[cfg(target_arch = "aarch64")]
             Vectors::Neon => unsafe { weigh_neon(row, per_score, flip, live) },
-            _ => weigh_lanes(row, per_score, flip, live),
+            _ => weigh_scalar(row, per_score, flip, live),
         };
         row[0] = sum.unwrap_or_else(|| {
             live.fill(flip);
@@ -148,18 +148,18 @@ fn weigh(
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 fn weigh_avx2(scores: &[f32], per_score: f32, flip: u8, weights: &mut [u8]) -> Option<f32> {
-    weigh_lanes(scores, per_score, flip, weights)
+    weigh_scalar(scores, per_score, flip, weights)
 }
 
 #[cfg(target_arch = "aarch64")]
 #[target_feature(enable = "neon")]
 fn weigh_neon(scores: &[f32], per_score: f32, flip: u8, weights: &mut [u8]) -> Option<f32> {
-    weigh_lanes(scores, per_score, flip, weights)
+    weigh_scalar(scores, per_score, flip, weights)
 }
 
 /// The weights of a row, and Σ e; nothing where the greatest score is not finite.
 #[inline(always)]
-fn weigh_lanes(scores: &[f32], per_score: f32, flip: u8, weights: &mut [u8]) -> Option<f32> {
+fn weigh_scalar(scores: &[f32], per_score: f32, flip: u8, weights: &mut [u8]) -> Option<f32> {
     let (scores, _) = scores.as_chunks::<WIDTH>();
     let greatest = |a: f32, b: f32| if a > b { a } else { b };
     let most = scores
@@ -293,7 +293,7 @@ mod tests {
     fn weights_are_half_a_step_and_a_fiftieth_away_from_the_exponential() {
         let scores: Vec<f32> = (0..4096).map(|i| i as f32 / -512.0).collect();
         let mut weights = vec![0; scores.len()];
-        let sum = weigh_lanes(&scores, std::f32::consts::LOG2_E, 0, &mut weights).unwrap();
+        let sum = weigh_scalar(&scores, std::f32::consts::LOG2_E, 0, &mut weights).unwrap();
         let exact = scores.iter().map(|&x| 255.0 * f64::from(x).exp());
         for (&weight, exact) in weights.iter().zip(exact.clone()) {
             assert!((f64::from(weight) - exact).abs() <= 0.52, "{weight} for {exact}");

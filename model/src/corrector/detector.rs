@@ -206,6 +206,13 @@ impl<'a> Line<'a> {
         judged.iter().sum::<f32>() / judged.len() as f32
     }
 
+    /// Spares the windows that are done with another reading.
+    pub(super) fn settle(&mut self, is_done: impl Fn(usize) -> bool) {
+        for (window, stale) in self.stale.iter_mut().enumerate() {
+            *stale &= !is_done(window);
+        }
+    }
+
     /// Puts `id` in the place of a suspect; its window must be read again.
     pub(super) fn put(&mut self, suspect: &Suspect, id: u32) {
         self.ids[suspect.at] = id;

@@ -28,7 +28,7 @@ use crate::tokenizer::Tokenizer;
 
 /// Tokens on either side of its mask that the generator sees: the sentence and its neighbours.
 /// A whole window for each suspect would cost the square of the window's length.
-const CONTEXT: usize = 64;
+const CONTEXT: usize = 16;
 
 /// Tokens from one mask to the next in a reading, at least. At this distance they cost no correction;
 /// masks side by side hide from the generator what it has to go by.
@@ -101,6 +101,10 @@ pub(super) fn correct(
         again.extend(changes[first_new..].iter().map(|c| (c.suspect.line, c.suspect.window)));
         if again.is_empty() {
             break;
+        }
+        // What was tried in vain elsewhere needs no other reading: nothing there is looked at again.
+        for (l, line) in read.iter_mut().enumerate() {
+            line.settle(|window| !again.contains(&(l, window)));
         }
         windows = Some(again);
     }
