@@ -21,7 +21,7 @@
 //!
 //! # Who may read what, and when
 //!
-//! Besides the pieces' own data one thing is shared that is not atomic: the job on the [`Board`], a
+//! Besides the pieces' own data one thing is shared that is not atomic: the job on the `Board`, a
 //! pointer into the leader's stack. All atomics are `SeqCst`, so there is one order of all their steps:
 //!
 //! ```text
