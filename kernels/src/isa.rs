@@ -28,7 +28,7 @@ pub enum Level {
     Avx512,
     /// And dot products of four bytes: AVX-512 VNNI (Cascade Lake, Zen 4).
     Avx512Vnni,
-    /// And products of tiles in bf16 and int8: AMX (Sapphire Rapids).
+    /// And products of tiles in bf16 and int8: AMX, with AVX-512 BF16 (Sapphire Rapids).
     Amx,
 }
 
@@ -114,7 +114,11 @@ impl Level {
             Level::Avx512Vnni => {
                 Level::Avx512.is_supported() && is_x86_feature_detected!("avx512vnni")
             }
-            Level::Amx => Level::Avx512Vnni.is_supported() && amx_is_permitted(),
+            Level::Amx => {
+                Level::Avx512Vnni.is_supported()
+                    && is_x86_feature_detected!("avx512bf16")
+                    && amx_is_permitted()
+            }
         }
     }
 

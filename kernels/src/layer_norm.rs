@@ -25,32 +25,74 @@ use std::arch::aarch64::*;
 use std::arch::x86_64::*;
 
 use crate::cuda::{Float, Launch, blocks, constant};
-use crate::{Isa, MatMut, parallel};
+use crate::gemm::{MadeRows, Maker, Rows, groups};
+use crate::{Isa, MatMut, Precision, parallel};
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use crate::{Vectors, lanes::*};
 
 /// Normalises each row of y `[t, c]`, in place; `eps` keeps the root from 0 (1e-12 in ELECTRA).
 pub fn layer_norm(isa: Isa, gamma: &[f32], beta: &[f32], eps: f32, y: MatMut<f32>) {
-    let c = y.cols();
-    assert!(gamma.len() == c, "gamma of {} for {c} columns", gamma.len());
-    assert!(beta.len() == c, "beta of {} for {c} columns", beta.len());
-    parallel::over_rows(y, c, |_, mut y| {
+    let norm = Norm::new(gamma, beta, eps, y.cols());
+    parallel::over_rows(y, gamma.len(), |_, mut y| {
+        (0..y.rows()).for_each(|i| norm.row(isa, y.row_mut(i)));
+    });
+}
+
+/// The same, and the rows as the left factor of a product in this precision, made while they are in L1.
+pub fn layer_norm_rows<'a>(
+    isa: Isa,
+    precision: Precision,
+    (gamma, beta, eps): (&[f32], &[f32], f32),
+    mut y: MatMut<'a, f32>,
+    made: &'a mut MadeRows,
+) -> Rows<'a> {
+    let Some(maker) = Maker::of(isa, precision) else {
+        layer_norm(isa, gamma, beta, eps, y.reborrow());
+        return Rows::F32(y.into_ref());
+    };
+    let norm = Norm::new(gamma, beta, eps, y.cols());
+    made.room(y.rows(), groups(precision, y.cols()));
+    let apart = made.apart();
+    parallel::over_rows(y, gamma.len(), |first, mut y| {
         for i in 0..y.rows() {
-            let row = y.row_mut(i);
-            match isa.vectors() {
-                // SAFETY: the isa proves NEON.
-                #[cfg(target_arch = "aarch64")]
-                Vectors::Neon => unsafe { layer_norm_neon(gamma, beta, eps, row) },
-                // SAFETY: the isa proves AVX2 and FMA.
-                #[cfg(target_arch = "x86_64")]
-                Vectors::Avx2 => unsafe { layer_norm_avx2(gamma, beta, eps, row) },
-                // SAFETY: the isa proves AVX-512.
-                #[cfg(target_arch = "x86_64")]
-                Vectors::Avx512 => unsafe { layer_norm_avx512(gamma, beta, eps, row) },
-                _ => layer_norm_scalar(gamma, beta, eps, row),
-            }
+            norm.row(isa, y.row_mut(i));
+            // SAFETY: each row is in one piece.
+            let (words, scale) = unsafe { apart.row(first + i) };
+            *scale = maker.make(y.row_mut(i), words);
         }
     });
+    Rows::Made(made)
+}
+
+/// What all rows have in common.
+struct Norm<'a> {
+    gamma: &'a [f32],
+    beta: &'a [f32],
+    eps: f32,
+}
+
+impl<'a> Norm<'a> {
+    fn new(gamma: &'a [f32], beta: &'a [f32], eps: f32, c: usize) -> Norm<'a> {
+        assert!(gamma.len() == c, "gamma of {} for {c} columns", gamma.len());
+        assert!(beta.len() == c, "beta of {} for {c} columns", beta.len());
+        Norm { gamma, beta, eps }
+    }
+
+    fn row(&self, isa: Isa, y: &mut [f32]) {
+        let Norm { gamma, beta, eps } = *self;
+        match isa.vectors() {
+            // SAFETY: the isa proves NEON.
+            #[cfg(target_arch = "aarch64")]
+            Vectors::Neon => unsafe { layer_norm_neon(gamma, beta, eps, y) },
+            // SAFETY: the isa proves AVX2 and FMA.
+            #[cfg(target_arch = "x86_64")]
+            Vectors::Avx2 => unsafe { layer_norm_avx2(gamma, beta, eps, y) },
+            // SAFETY: the isa proves AVX-512.
+            #[cfg(target_arch = "x86_64")]
+            Vectors::Avx512 => unsafe { layer_norm_avx512(gamma, beta, eps, y) },
+            _ => layer_norm_scalar(gamma, beta, eps, y),
+        }
+    }
 }
 
 fn layer_norm_scalar(gamma: &[f32], beta: &[f32], eps: f32, y: &mut [f32]) {
@@ -111,28 +153,59 @@ fn layer_norm_avx2(gamma: &[f32], beta: &[f32], eps: f32, y: &mut [f32]) {
     });
 }
 
+/// Four sums of each kind are open at once: an addition takes four cycles, and a row is but a few registers.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512dq")]
 fn layer_norm_avx512(gamma: &[f32], beta: &[f32], eps: f32, y: &mut [f32]) {
-    let c = y.len() as f32;
-    let mut sum = _mm512_setzero_ps();
-    for i in (0..y.len()).step_by(16) {
-        sum = _mm512_add_ps(sum, load16(y, i));
-    }
-    let guess = _mm512_reduce_add_ps(sum) / c;
+    let (c, zero) = (y.len() as f32, _mm512_setzero_ps());
+    let mut sums = [zero; 4];
+    each16(y, zero, |i, x| sums[i] = _mm512_add_ps(sums[i], x));
+    let guess = sum_of_four(sums) / c;
     let mean = _mm512_set1_ps(guess);
-    let (mut sum, mut squares) = (_mm512_setzero_ps(), _mm512_setzero_ps());
-    for i in (0..y.len()).step_by(16) {
-        let d = _mm512_sub_ps(load_or16(mean, y, i), mean);
-        sum = _mm512_add_ps(sum, d);
-        squares = _mm512_fmadd_ps(d, d, squares);
-    }
-    let (shift, scale) = correct(_mm512_reduce_add_ps(sum), _mm512_reduce_add_ps(squares), c, eps);
-    let (mean, scale) = (_mm512_set1_ps(guess + shift), _mm512_set1_ps(scale));
-    map16(y, |i, x| {
-        let x = _mm512_mul_ps(_mm512_sub_ps(x, mean), scale);
-        _mm512_fmadd_ps(x, load16(gamma, i), load16(beta, i))
+    let (mut sums, mut squares) = ([zero; 4], [zero; 4]);
+    each16(y, mean, |i, x| {
+        let d = _mm512_sub_ps(x, mean);
+        sums[i] = _mm512_add_ps(sums[i], d);
+        squares[i] = _mm512_fmadd_ps(d, d, squares[i]);
     });
+    let (shift, scale) = correct(sum_of_four(sums), sum_of_four(squares), c, eps);
+    let (mean, scale) = (_mm512_set1_ps(guess + shift), _mm512_set1_ps(scale));
+    let whole = y.len() - y.len() % 16;
+    let ((y, y_rest), (gamma, gamma_rest)) = (y.split_at_mut(whole), gamma.split_at(whole));
+    let (beta, beta_rest) = beta.split_at(whole);
+    let normal = |x, gamma, beta| {
+        _mm512_fmadd_ps(_mm512_mul_ps(_mm512_sub_ps(x, mean), scale), gamma, beta)
+    };
+    let (y, _) = y.as_chunks_mut::<16>();
+    for ((y, gamma), beta) in y.iter_mut().zip(gamma.as_chunks().0).zip(beta.as_chunks().0) {
+        *y = to_array16(normal(from_array16(y), from_array16(gamma), from_array16(beta)));
+    }
+    map16(y_rest, |i, x| normal(x, load16(gamma_rest, i), load16(beta_rest, i)));
+}
+
+/// f(0, x), f(1, x), f(2, x), f(3, x), f(0, x), … for each sixteen lanes of x, `fill` beyond its end.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq")]
+fn each16(x: &[f32], fill: __m512, mut f: impl FnMut(usize, __m512)) {
+    let (blocks, rest) = x.as_chunks::<64>();
+    for block in blocks {
+        let (lanes, _) = block.as_chunks::<16>();
+        f(0, from_array16(&lanes[0]));
+        f(1, from_array16(&lanes[1]));
+        f(2, from_array16(&lanes[2]));
+        f(3, from_array16(&lanes[3]));
+    }
+    for (i, j) in (0..rest.len()).step_by(16).enumerate() {
+        f(i, load_or16(fill, rest, j));
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn sum_of_four([a, b, c, d]: [__m512; 4]) -> f32 {
+    _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(a, b), _mm512_add_ps(c, d)))
 }
 
 /// From Σ d and Σ d²: what the mean was off by, and 1 / √(σ² + ε).

@@ -51,6 +51,7 @@ pub mod top_k;
 mod exp;
 mod lanes;
 mod ragged;
+mod rough_gelu;
 mod saturating;
 #[cfg(test)]
 mod ulp;

@@ -136,6 +136,12 @@ impl<'a, T> MatMut<'a, T> {
         MatRef { data, rows, cols, row_stride, owner: PhantomData }
     }
 
+    /// The same matrix to read, for as long as it was to be written.
+    pub fn into_ref(self) -> MatRef<'a, T> {
+        let MatMut { data, rows, cols, row_stride, .. } = self;
+        MatRef { data, rows, cols, row_stride, owner: PhantomData }
+    }
+
     /// The same matrix to write, for a shorter time.
     pub fn reborrow(&mut self) -> MatMut<'_, T> {
         MatMut { owner: PhantomData, ..*self }

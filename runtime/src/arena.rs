@@ -7,6 +7,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use zhengzi_kernels::MatMut;
+use zhengzi_kernels::gemm::MadeRows;
 
 /// Matrices and their rows begin at multiples of this many floats: one cache line.
 const ALIGN: usize = 16;
@@ -19,6 +20,7 @@ const UNLUCKY: usize = 256;
 #[derive(Default)]
 pub struct Arena {
     buffer: Vec<f32>,
+    made: [MadeRows; 2],
 }
 
 impl Arena {
@@ -32,8 +34,9 @@ impl Arena {
         shapes.iter().map(|&(rows, cols)| rows * stride(cols)).sum::<usize>() + ALIGN
     }
 
-    /// A frame with room for matrices of these shapes (rows, columns).
-    pub fn frame(&mut self, shapes: &[(usize, usize)]) -> Frame<'_> {
+    /// A frame with room for matrices of these shapes (rows, columns), and two places for rows that are made
+    /// for a product.
+    pub fn frame(&mut self, shapes: &[(usize, usize)]) -> (Frame<'_>, &mut [MadeRows; 2]) {
         let floats = Arena::floats(shapes);
         if self.buffer.len() < floats {
             // Not `resize`: nobody needs the old activations copied.
@@ -41,7 +44,7 @@ impl Arena {
             self.buffer = vec![0.0; floats];
         }
         let skip = self.buffer.as_ptr().align_offset(ALIGN * size_of::<f32>()).min(ALIGN);
-        Frame { rest: &mut self.buffer[skip..] }
+        (Frame { rest: &mut self.buffer[skip..] }, &mut self.made)
     }
 }
 
@@ -100,7 +103,7 @@ mod tests {
     fn matrices_of_a_frame_do_not_overlap_and_are_aligned() {
         let mut arena = Arena::new();
         for _ in 0..2 {
-            let mut frame = arena.frame(&[(3, 5), (2, 2)]);
+            let (mut frame, _) = arena.frame(&[(3, 5), (2, 2)]);
             let (mut a, mut b) = (frame.take(3, 5), frame.take(2, 2));
             (0..3).for_each(|i| a.row_mut(i).fill(1.0));
             (0..2).for_each(|i| b.row_mut(i).fill(2.0));
@@ -113,7 +116,7 @@ mod tests {
     fn rows_begin_at_cache_lines_that_are_not_a_page_apart() {
         let mut arena = Arena::new();
         for (cols, stride) in [(0, 16), (1, 16), (64, 64), (256, 272), (768, 784), (1024, 1040)] {
-            let mut frame = arena.frame(&[(3, cols)]);
+            let (mut frame, _) = arena.frame(&[(3, cols)]);
             assert_eq!(frame.take(3, cols).row_stride(), stride);
         }
     }
@@ -121,6 +124,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "floats left")]
     fn more_than_was_asked_for_is_refused() {
-        Arena::new().frame(&[(1, 1)]).take(100, 1);
+        Arena::new().frame(&[(1, 1)]).0.take(100, 1);
     }
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use zhengzi_kernels::gemm::{Epilogue, PackedB, gemm, gemm_unpacked};
+use zhengzi_kernels::gemm::{
+    Epilogue, MadeRows, PackedB, Rows, gemm, gemm_rows, gemm_unpacked,
+};
 use zhengzi_kernels::matrix::Shared;
 use zhengzi_kernels::{Isa, MatMut, MatRef, Precision, embedding, gelu::Activation};
 
@@ -31,7 +33,7 @@ impl Linear {
     }
 
     /// y `[m, outputs]` = x `[m, inputs]` · Wᵀ + b.
-    pub fn forward(&self, isa: Isa, x: MatRef<f32>, y: MatMut<f32>) {
+    pub fn forward<'a>(&'a self, isa: Isa, x: impl Into<Rows<'a>>, y: MatMut<f32>) {
         gemm(isa, x, &self.weight, Epilogue::Bias(&self.bias), y);
     }
 
@@ -40,12 +42,24 @@ impl Linear {
         gemm(isa, x, &self.weight, Epilogue::BiasActivation(&self.bias, f), y);
     }
 
-    /// y = x · Wᵀ + b + residual, the residual `[m, outputs]`.
-    pub fn forward_residual(
+    /// The same as the left factor of the next product; y is scratch.
+    pub fn forward_activated_rows<'y>(
         &self,
         isa: Isa,
-        x: MatRef<f32>,
-        residual: MatRef<f32>,
+        x: Rows,
+        f: Activation,
+        y: MatMut<'y, f32>,
+        made: &'y mut MadeRows,
+    ) -> Rows<'y> {
+        gemm_rows(isa, x, &self.weight, Epilogue::BiasActivation(&self.bias, f), y, made)
+    }
+
+    /// y = x · Wᵀ + b + residual, the residual `[m, outputs]`.
+    pub fn forward_residual<'a>(
+        &'a self,
+        isa: Isa,
+        x: impl Into<Rows<'a>>,
+        residual: MatRef<'a, f32>,
         y: MatMut<f32>,
     ) {
         gemm(isa, x, &self.weight, Epilogue::BiasResidual(&self.bias, residual), y);

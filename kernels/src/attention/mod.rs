@@ -16,9 +16,12 @@
 //! Cost: 4n²d flops and n² exponentials a task; 4nd values read and written. Bound by arithmetic;
 //! for n below d the products around it (`gemm/`) weigh more.
 //!
-//! The levels are those of its parts: `gemm/` and `softmax.rs`. bf16 does as f32 does. int8 does
-//! so, too, in short sentences and where no instruction multiplies bytes and adds; else see `int8.rs`.
+//! The levels are those of its parts: `gemm/` and `softmax.rs`. With AMX bf16 and int8 both multiply in bf16
+//! (`bf16_amx.rs`). Elsewhere bf16 does as f32 does; int8 does so, too, in short sentences and where no
+//! instruction multiplies bytes and adds; else see `int8.rs`.
 
+#[cfg(target_arch = "x86_64")]
+mod bf16_amx;
 mod centred;
 mod int8;
 
@@ -29,6 +32,8 @@ use crate::cuda::{self, Float, Launch, constant};
 use crate::gemm::{LONGEST, Scratch, adds_products_of_bytes, product, tall};
 use crate::ragged::assert_offsets;
 use crate::softmax::softmax_rows;
+#[cfg(target_arch = "x86_64")]
+use crate::Level;
 use crate::{Isa, MatMut, MatRef, Precision, parallel};
 
 /// Scores that wait for their product with v in L1: 32 KiB. Keys and values pass by once for each tile
@@ -94,6 +99,8 @@ struct HeadScratch {
     /// V in panels.
     values: Scratch,
     int8: int8::HeadScratch,
+    #[cfg(target_arch = "x86_64")]
+    bf16: bf16_amx::HeadScratch,
 }
 
 thread_local! {
@@ -108,6 +115,11 @@ impl Attention<'_> {
             self.qkv.block(rows, column..column + self.d)
         };
         let n = rows.len();
+        #[cfg(target_arch = "x86_64")]
+        if self.precision != Precision::F32 && self.isa.level() == Level::Amx {
+            let qkv = [0, 1, 2].map(|i| part(i, rows.clone()));
+            return bf16_amx::head(self.isa, qkv, &mut scratch.bf16, y);
+        }
         let precision = match self.precision {
             Precision::Int8 if int8_pays(self.isa, n) => Precision::Int8,
             _ => Precision::F32,

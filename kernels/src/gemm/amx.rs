@@ -23,16 +23,12 @@ use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 
 use super::pack::WIDTH;
-use super::tile::{Run, Tile};
 
 /// Rows of a register.
-pub(super) const BAND: usize = 16;
-
-/// Most rows of a tile.
-const TALLEST: usize = 2 * BAND;
+pub(crate) const BAND: usize = 16;
 
 /// The tile registers of this thread, all of 16 × 64 bytes, until dropped.
-pub(super) struct Registers(PhantomData<*mut ()>); // not Send: they belong to the thread
+pub(crate) struct Registers(PhantomData<*mut ()>); // not Send: they belong to the thread
 
 impl Registers {
     /// Gives them their shape. Some dozens of cycles: once for all tiles that a thread makes in a row.
@@ -40,7 +36,7 @@ impl Registers {
     /// # Safety
     ///
     /// The CPU has AMX and the system permits it; this thread has no other [`Registers`].
-    pub(super) unsafe fn configure() -> Registers {
+    pub(crate) unsafe fn configure() -> Registers {
         #[repr(C, align(64))]
         struct Shapes {
             palette: u8,
@@ -67,146 +63,173 @@ impl Drop for Registers {
     }
 }
 
-/// The sums of a tile: one block for each band of 16 rows and panel, `[BANDS][PANELS]`, in row order.
-/// Four kilobytes, written by the instructions before anybody reads them.
+/// The sums of a tile: one block of 16 × 16 for each band of rows and panel, `[BANDS][PANELS]`, of f32
+/// or i32. Four kilobytes, written by the instructions before anybody reads them.
 #[repr(C, align(64))]
-pub(super) struct Sums<T>([MaybeUninit<[[T; WIDTH]; BAND]>; 4]);
+pub(crate) struct Sums([MaybeUninit<[[u32; WIDTH]; BAND]>; 4]);
 
-impl<T> Sums<T> {
-    pub(super) fn new() -> Sums<T> {
+impl Sums {
+    pub(crate) fn new() -> Sums {
         Sums([const { MaybeUninit::uninit() }; 4])
     }
 
-    /// Where 16 sums of a row lie, for a tile of so many panels.
-    pub(super) fn row<const PANELS: usize>(&self, i: usize, p: usize) -> *const T {
-        self.0[i / BAND * PANELS + p].as_ptr().cast::<T>().wrapping_add(i % BAND * WIDTH)
+    /// The rows of a block, 16 sums each.
+    pub(crate) fn block(&self, block: usize) -> *const [u32; WIDTH] {
+        self.0[block].as_ptr().cast()
     }
 }
 
-/// Heights of a width that makes up to 16 rows with one maker, up to 32 with another.
-pub(super) const fn heights(one_band: Run, two_bands: Run) -> [Run; TALLEST] {
-    let mut heights = [one_band; TALLEST];
-    let mut i = BAND;
-    while i < TALLEST {
-        heights[i] = two_bands;
-        i += 1;
-    }
-    heights
+/// The factors of a tile: rows of words, and panels.
+#[derive(Clone, Copy)]
+pub(crate) struct Factors {
+    /// Groups of the sum, a multiple of 16.
+    pub(crate) groups: usize,
+    /// Row i of 16 for each band: `groups` words at `a + i · a_stride`.
+    pub(crate) a: *const u32,
+    pub(crate) a_stride: usize,
+    /// Panel p: 16 words for each group at `b + p · panel_stride`.
+    pub(crate) b: *const u32,
+    pub(crate) panel_stride: usize,
+}
+
+/// One loop over k in assembly: which registers are sums, what a step loads and multiplies, by how
+/// much the pointers move on, and which block of the sums each register ends in.
+macro_rules! steps {
+    ($f:ident, $sums:ident, zero: [$($zero:literal),*], step: [$($step:expr),*],
+     store: [$($store:literal),*], pointers: [$($pointer:ident = $start:expr),*]) => {
+        asm!(
+            $($zero,)*
+            "test {steps}, {steps}",
+            "jz 3f",
+            "2:",
+            $($step,)*
+            "dec {steps}",
+            "jnz 2b",
+            "3:",
+            $($store,)*
+            $($pointer = inout(reg) $start => _,)*
+            steps = inout(reg) $f.groups / 16 => _,
+            sums = in(reg) $sums,
+            a_row = in(reg) 4 * $f.a_stride, line = in(reg) 64usize,
+            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+            out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+            options(nostack),
+        )
+    };
 }
 
 macro_rules! multiply {
-    ($(#[$what:meta])* $name:ident, $product:literal, $sum:ty) => {
+    ($(#[$what:meta])* $name:ident, $product:literal) => {
         $(#[$what])*
         ///
         /// # Safety
         ///
-        /// This thread has [`Registers`]; `t` describes 16 BANDS rows, of which the last may be
-        /// beyond its `rows`, and PANELS panels as [`Tile`] says, k a multiple of 16.
+        /// This thread has [`Registers`]; `f` describes 16 BANDS rows and PANELS panels that can be read:
+        /// 1 × 4, 1 × 2, 1 × 1, 2 × 2 or 2 × 1.
         #[inline]
-        pub(super) unsafe fn $name<const BANDS: usize, const PANELS: usize>(
-            t: &Tile,
-            sums: &mut Sums<$sum>,
+        pub(crate) unsafe fn $name<const BANDS: usize, const PANELS: usize>(
+            f: &Factors,
+            sums: &mut Sums,
         ) {
-            let (steps, a_row) = (t.k / 16, 4 * t.a_stride);
-            let a = |band: usize| t.a.wrapping_add(band * BAND * t.a_stride);
-            let b = |p: usize| t.b.wrapping_add(p * t.panel_stride);
-            match (BANDS, PANELS) {
-                // SAFETY: of a 16 words of 16 rows are read in each step, of b 16 groups; a moves on
-                // by as much, 64 bytes, b by 1,024. Each of the four registers of sums is written to
-                // a kilobyte of `sums`, of which there are four.
-                (2, 2) => unsafe {
-                    asm!(
-                        "tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3",
-                        "test {steps}, {steps}",
-                        "jz 3f",
-                        "2:",
-                        "tileloadd tmm4, [{a0} + {a_row}]",
-                        "tileloadd tmm6, [{b0} + {line}]",
-                        "tileloadd tmm7, [{b1} + {line}]",
-                        concat!($product, " tmm0, tmm4, tmm6"),
-                        "tileloadd tmm5, [{a1} + {a_row}]",
-                        concat!($product, " tmm1, tmm4, tmm7"),
-                        concat!($product, " tmm2, tmm5, tmm6"),
-                        concat!($product, " tmm3, tmm5, tmm7"),
-                        "add {a0}, 64", "add {a1}, 64", "add {b0}, 1024", "add {b1}, 1024",
-                        "dec {steps}",
-                        "jnz 2b",
-                        "3:",
-                        "tilestored [{sums} + {line}], tmm0",
-                        "tilestored [{sums} + {line} + 1024], tmm1",
-                        "tilestored [{sums} + {line} + 2048], tmm2",
-                        "tilestored [{sums} + {line} + 3072], tmm3",
-                        a0 = inout(reg) a(0) => _, a1 = inout(reg) a(1) => _,
-                        b0 = inout(reg) b(0) => _, b1 = inout(reg) b(1) => _,
-                        steps = inout(reg) steps => _, sums = in(reg) sums,
-                        a_row = in(reg) a_row, line = in(reg) 64usize,
-                        out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
-                        out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
-                        options(nostack),
-                    );
-                },
-                // SAFETY: as above.
-                (1, 4) => unsafe {
-                    asm!(
-                        "tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3",
-                        "test {steps}, {steps}",
-                        "jz 3f",
-                        "2:",
-                        "tileloadd tmm4, [{a0} + {a_row}]",
-                        "tileloadd tmm5, [{b0} + {line}]",
-                        concat!($product, " tmm0, tmm4, tmm5"),
-                        "tileloadd tmm6, [{b1} + {line}]",
-                        concat!($product, " tmm1, tmm4, tmm6"),
-                        "tileloadd tmm7, [{b2} + {line}]",
-                        concat!($product, " tmm2, tmm4, tmm7"),
-                        "tileloadd tmm5, [{b3} + {line}]",
-                        concat!($product, " tmm3, tmm4, tmm5"),
-                        "add {a0}, 64",
-                        "add {b0}, 1024", "add {b1}, 1024", "add {b2}, 1024", "add {b3}, 1024",
-                        "dec {steps}",
-                        "jnz 2b",
-                        "3:",
-                        "tilestored [{sums} + {line}], tmm0",
-                        "tilestored [{sums} + {line} + 1024], tmm1",
-                        "tilestored [{sums} + {line} + 2048], tmm2",
-                        "tilestored [{sums} + {line} + 3072], tmm3",
-                        a0 = inout(reg) a(0) => _,
-                        b0 = inout(reg) b(0) => _, b1 = inout(reg) b(1) => _,
-                        b2 = inout(reg) b(2) => _, b3 = inout(reg) b(3) => _,
-                        steps = inout(reg) steps => _, sums = in(reg) sums,
-                        a_row = in(reg) a_row, line = in(reg) 64usize,
-                        out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
-                        out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
-                        options(nostack),
-                    );
-                },
-                // What remains at the edges: one register at a time.
-                _ => {
-                    for (place, block) in sums.0[..BANDS * PANELS].iter_mut().enumerate() {
-                        let (band, p) = (place / PANELS, place % PANELS);
-                        // SAFETY: as above, with one register of sums and its block.
-                        unsafe {
-                            asm!(
-                                "tilezero tmm0",
-                                "test {steps}, {steps}",
-                                "jz 3f",
-                                "2:",
-                                "tileloadd tmm4, [{a} + {a_row}]",
-                                "tileloadd tmm6, [{b} + {line}]",
-                                concat!($product, " tmm0, tmm4, tmm6"),
-                                "add {a}, 64", "add {b}, 1024",
-                                "dec {steps}",
-                                "jnz 2b",
-                                "3:",
-                                "tilestored [{sums} + {line}], tmm0",
-                                a = inout(reg) a(band) => _, b = inout(reg) b(p) => _,
-                                steps = inout(reg) steps => _, sums = in(reg) block,
-                                a_row = in(reg) a_row, line = in(reg) 64usize,
-                                out("tmm0") _, out("tmm4") _, out("tmm6") _,
-                                options(nostack),
-                            );
-                        }
-                    }
+            let a = |band: usize| f.a.wrapping_add(band * BAND * f.a_stride);
+            let b = |p: usize| f.b.wrapping_add(p * f.panel_stride);
+            // SAFETY: of a 16 words of 16 rows are read in each step, of b 16 groups; a moves on by as much,
+            // 64 bytes, b by 1,024. Each register of sums is written to its kilobyte of `sums`.
+            unsafe {
+                match (BANDS, PANELS) {
+                    (2, 2) => steps!(
+                        f, sums,
+                        zero: ["tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3"],
+                        step: [
+                            "tileloadd tmm6, [{b0} + {line}]",
+                            "tileloadd tmm4, [{a0} + {a_row}]",
+                            concat!($product, " tmm0, tmm4, tmm6"),
+                            "tileloadd tmm5, [{a1} + {a_row}]",
+                            concat!($product, " tmm2, tmm5, tmm6"),
+                            "tileloadd tmm7, [{b1} + {line}]",
+                            concat!($product, " tmm1, tmm4, tmm7"),
+                            concat!($product, " tmm3, tmm5, tmm7"),
+                            "add {a0}, 64", "add {a1}, 64", "add {b0}, 1024", "add {b1}, 1024"
+                        ],
+                        store: [
+                            "tilestored [{sums} + {line}], tmm0",
+                            "tilestored [{sums} + {line} + 1024], tmm1",
+                            "tilestored [{sums} + {line} + 2048], tmm2",
+                            "tilestored [{sums} + {line} + 3072], tmm3"
+                        ],
+                        pointers: [a0 = a(0), a1 = a(1), b0 = b(0), b1 = b(1)]
+                    ),
+                    (2, 1) => steps!(
+                        f, sums,
+                        zero: ["tilezero tmm0", "tilezero tmm1"],
+                        step: [
+                            "tileloadd tmm6, [{b0} + {line}]",
+                            "tileloadd tmm4, [{a0} + {a_row}]",
+                            concat!($product, " tmm0, tmm4, tmm6"),
+                            "tileloadd tmm5, [{a1} + {a_row}]",
+                            concat!($product, " tmm1, tmm5, tmm6"),
+                            "add {a0}, 64", "add {a1}, 64", "add {b0}, 1024"
+                        ],
+                        store: [
+                            "tilestored [{sums} + {line}], tmm0",
+                            "tilestored [{sums} + {line} + 1024], tmm1"
+                        ],
+                        pointers: [a0 = a(0), a1 = a(1), b0 = b(0)]
+                    ),
+                    (1, 4) => steps!(
+                        f, sums,
+                        zero: ["tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3"],
+                        step: [
+                            "tileloadd tmm4, [{a0} + {a_row}]",
+                            "tileloadd tmm5, [{b0} + {line}]",
+                            concat!($product, " tmm0, tmm4, tmm5"),
+                            "tileloadd tmm6, [{b1} + {line}]",
+                            concat!($product, " tmm1, tmm4, tmm6"),
+                            "tileloadd tmm7, [{b2} + {line}]",
+                            concat!($product, " tmm2, tmm4, tmm7"),
+                            "tileloadd tmm5, [{b3} + {line}]",
+                            concat!($product, " tmm3, tmm4, tmm5"),
+                            "add {a0}, 64",
+                            "add {b0}, 1024", "add {b1}, 1024", "add {b2}, 1024", "add {b3}, 1024"
+                        ],
+                        store: [
+                            "tilestored [{sums} + {line}], tmm0",
+                            "tilestored [{sums} + {line} + 1024], tmm1",
+                            "tilestored [{sums} + {line} + 2048], tmm2",
+                            "tilestored [{sums} + {line} + 3072], tmm3"
+                        ],
+                        pointers: [a0 = a(0), b0 = b(0), b1 = b(1), b2 = b(2), b3 = b(3)]
+                    ),
+                    (1, 2) => steps!(
+                        f, sums,
+                        zero: ["tilezero tmm0", "tilezero tmm1"],
+                        step: [
+                            "tileloadd tmm4, [{a0} + {a_row}]",
+                            "tileloadd tmm6, [{b0} + {line}]",
+                            concat!($product, " tmm0, tmm4, tmm6"),
+                            "tileloadd tmm7, [{b1} + {line}]",
+                            concat!($product, " tmm1, tmm4, tmm7"),
+                            "add {a0}, 64", "add {b0}, 1024", "add {b1}, 1024"
+                        ],
+                        store: [
+                            "tilestored [{sums} + {line}], tmm0",
+                            "tilestored [{sums} + {line} + 1024], tmm1"
+                        ],
+                        pointers: [a0 = a(0), b0 = b(0), b1 = b(1)]
+                    ),
+                    (1, 1) => steps!(
+                        f, sums,
+                        zero: ["tilezero tmm0"],
+                        step: [
+                            "tileloadd tmm4, [{a0} + {a_row}]",
+                            "tileloadd tmm6, [{b0} + {line}]",
+                            concat!($product, " tmm0, tmm4, tmm6"),
+                            "add {a0}, 64", "add {b0}, 1024"
+                        ],
+                        store: ["tilestored [{sums} + {line}], tmm0"],
+                        pointers: [a0 = a(0), b0 = b(0)]
+                    ),
+                    _ => unreachable!("{BANDS} bands × {PANELS} panels"),
                 }
             }
         }
@@ -216,10 +239,10 @@ macro_rules! multiply {
 multiply! {
     /// Sums over k in f32 of products of bf16. Each step of 32 adds the sums of its even and of its odd
     /// products, and takes what is smaller than the smallest normal number for zero.
-    multiply_bf16, "tdpbf16ps", f32
+    multiply_bf16, "tdpbf16ps"
 }
 
 multiply! {
     /// Sums over k in i32 of products of int8, exact.
-    multiply_int8, "tdpbssd", i32
+    multiply_int8, "tdpbssd"
 }

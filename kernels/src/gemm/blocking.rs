@@ -21,10 +21,9 @@ use std::ops::Range;
 use std::ptr;
 
 #[cfg(target_arch = "x86_64")]
-use super::amx::Registers;
+use super::bands::Output;
 use super::pack::{Panels, WIDTH};
-use super::quantize::{quantize, round_to_bf16};
-use super::rows::{MadeRows, Rows, bytes};
+use super::rows::{MadeRows, Maker, Rows, RowsAt};
 use super::tile::{Left, Microkernel, Scale, Start, Tile, Width};
 use super::{Epilogue, epilogue::finish};
 use crate::{Isa, MatMut, MatRef, Precision, parallel};
@@ -44,11 +43,15 @@ const IN_L2: usize = 128 << 10;
 /// Multiply-adds (of words) that are a step when work is shared: a cycle of AVX-512.
 pub(super) const A_STEP: usize = 32;
 
+/// The same with AMX, and how many rows take as long as to read W, which few rows wait for.
+const A_STEP_OF_AMX: usize = 128;
+const ROWS_OF_READING: usize = 32;
+
 /// Columns of the widest tile of any kernel.
 const WIDEST: usize = 4 * WIDTH;
 
 /// The largest tile, in floats.
-const LARGEST_TILE: usize = 32 * 2 * WIDTH;
+const LARGEST_TILE: usize = 14 * 2 * WIDTH;
 
 /// The longest sum that is exact in int8: 255 · 127 · k < 2³¹.
 pub(crate) const LONGEST: usize = 66_000;
@@ -56,28 +59,23 @@ pub(crate) const LONGEST: usize = 66_000;
 /// c = epilogue(a · b), ready to be cut into pieces.
 pub(super) struct Product<'a> {
     pub(super) isa: Isa,
-    pub(super) a: Factor<'a>,
+    pub(super) a: Rows<'a>,
     pub(super) b: Panels<'a>,
     pub(super) epilogue: Epilogue<'a>,
 }
 
-/// The left factor.
-pub(super) enum Factor<'a> {
-    /// Rows of f32, of which the kernel's are made where it wants others.
-    F32(MatRef<'a, f32>),
-    /// Rows of int8 that are made already, with the kernel's offset.
-    Int8(&'a MadeRows),
-}
-
 thread_local! {
     /// Where a thread makes its rows of bf16 or int8.
-    static MADE: RefCell<MadeRows> = RefCell::default();
+    pub(super) static MADE: RefCell<MadeRows> = RefCell::default();
 }
 
 impl Product<'_> {
     /// All of c, shared by this thread's crew where that pays.
     pub(super) fn run_shared(&self, c: MatMut<f32>) {
         let kernel = self.kernel();
+        if kernel.left == Left::Bands {
+            return self.share_bands(c);
+        }
         let (tall, panels) = (kernel.rows(), c.cols().div_ceil(WIDTH));
         let work = c.rows() * panels * self.b.stride() / A_STEP;
         let most = match kernel.left {
@@ -106,6 +104,22 @@ impl Product<'_> {
         });
     }
 
+    /// With AMX W is read more slowly than it is multiplied: each thread takes columns of c, so that W is
+    /// read once.
+    fn share_bands(&self, c: MatMut<f32>) {
+        let panels = c.cols().div_ceil(WIDTH);
+        let pieces = self.pieces_of_bands(c.rows(), panels);
+        let cols = (panels.div_ceil(pieces).next_multiple_of(2) * WIDTH).max(1);
+        parallel::over_blocks(c, usize::MAX, cols, &|row, col, c| self.block(row, col / WIDTH, c));
+    }
+
+    /// Blocks of columns for as many threads as are worth it.
+    pub(super) fn pieces_of_bands(&self, rows: usize, panels: usize) -> usize {
+        let rows = rows.next_multiple_of(WIDTH).max(ROWS_OF_READING);
+        let work = rows * panels * self.b.stride() / A_STEP_OF_AMX;
+        parallel::pieces(work, parallel::threads().min(panels.div_ceil(2)))
+    }
+
     /// All of c, on this thread.
     pub(super) fn run(&self, c: MatMut<f32>) {
         self.block(0, 0, c);
@@ -121,48 +135,41 @@ impl Product<'_> {
             return;
         }
         let kernel = self.kernel();
-        // SAFETY: the isa of this product chose a kernel that wants bands, so it proves AMX; products
-        // are not made within products.
         #[cfg(target_arch = "x86_64")]
-        let _registers = (kernel.left == Left::Bands).then(|| unsafe { Registers::configure() });
+        if kernel.left == Left::Bands {
+            return self.bands(row, panel, Output::F32(c));
+        }
         let a = match self.a {
-            Factor::F32(a) => a,
-            Factor::Int8(made) => return self.sweep(kernel, &made.as_rows(0), row, panel, c),
+            Rows::F32(a) => a,
+            Rows::Made(made) => return self.sweep(kernel, &made.as_rows(0), row, panel, c),
         };
-        if kernel.left == Left::InPlace {
+        let Some(maker) = Maker::of(self.isa, self.b.precision()) else {
             let (words, stride, k) = (a.as_ptr().cast(), a.row_stride(), a.cols());
             let per_group = self.b.precision().per_word();
-            let a = Rows { words, first: 0, stride, k, per_group, scales: &[] };
+            let a = RowsAt { words, first: 0, stride, k, per_group, scales: &[] };
             return self.sweep(kernel, &a, row, panel, c);
-        }
+        };
         MADE.with_borrow_mut(|made| {
-            for rows in even(c.rows(), MC, kernel.grain()) {
+            for rows in even(c.rows(), MC, 1) {
                 let first = row + rows.start;
-                self.make(kernel.left, a, first..row + rows.end, made);
+                self.make(maker, a, first..row + rows.end, made);
                 let cols = 0..c.cols();
                 self.sweep(kernel, &made.as_rows(first), first, panel, c.block(rows, cols));
             }
         });
     }
 
-    /// Some rows of a, at most MC, as the kernel wants them.
-    fn make(&self, left: Left, a: MatRef<f32>, rows: Range<usize>, made: &mut MadeRows) {
+    /// Some rows of a, as the kernel wants them.
+    pub(super) fn make(&self, maker: Maker, a: MatRef<f32>, rows: Range<usize>, made: &mut MadeRows) {
         made.room(rows.len(), self.b.stride() / WIDTH);
         for (i, from) in rows.enumerate() {
-            let (row, (words, scale)) = (a.row(from), made.row(i));
-            match left {
-                Left::InPlace => unreachable!("rows that are read in place are not made"),
-                Left::Bands if self.b.precision() == Precision::Bf16 => {
-                    round_to_bf16(self.isa, row, words)
-                }
-                Left::Bands => *scale = quantize(self.isa, row, 0, bytes(words)),
-                Left::Int8 { offset } => *scale = quantize(self.isa, row, offset, bytes(words)),
-            }
+            let (words, scale) = made.row(i);
+            *scale = maker.make(a.row(from), words);
         }
     }
 
     /// c, whose first values are those of `row` and `panel`, on this thread.
-    fn sweep(&self, kernel: &Microkernel, a: &Rows, row: usize, panel: usize, mut c: MatMut<f32>) {
+    fn sweep(&self, kernel: &Microkernel, a: &RowsAt, row: usize, panel: usize, mut c: MatMut<f32>) {
         // Rows of a single tile use each panel once: nothing is gained by keeping it.
         let whole = c.rows() <= kernel.rows() || kernel.left != Left::InPlace;
         for steps in even(a.k, if whole { a.k } else { KC }, a.per_group) {
@@ -170,7 +177,7 @@ impl Product<'_> {
             let nc = (IN_L2 / groups.max(1)).next_multiple_of(WIDEST);
             for first in (0..c.cols()).step_by(nc) {
                 let cols = first..c.cols().min(first + nc);
-                for rows in even(c.rows(), kernel.rows(), kernel.grain()) {
+                for rows in even(c.rows(), kernel.rows(), 1) {
                     let c = c.block(rows.clone(), cols.clone());
                     let (row, panel) = (row + rows.start, panel + first / WIDTH);
                     self.tiles(kernel, a, row, panel, steps.clone(), c);
@@ -184,7 +191,7 @@ impl Product<'_> {
     fn tiles(
         &self,
         kernel: &Microkernel,
-        a: &Rows,
+        a: &RowsAt,
         row: usize,
         panel: usize,
         steps: Range<usize>,
@@ -205,7 +212,7 @@ impl Product<'_> {
     fn tile(
         &self,
         width: &Width,
-        a: &Rows,
+        a: &RowsAt,
         row: usize,
         panel: usize,
         steps: Range<usize>,
@@ -228,7 +235,6 @@ impl Product<'_> {
             _ => Scale { rows: ptr::null(), columns: ptr::null(), sums: ptr::null() },
         };
         let mut tile = Tile {
-            rows,
             k: steps.len(),
             a: a.words.wrapping_add((row - a.first) * a.stride + steps.start),
             a_stride: a.stride,

@@ -59,6 +59,12 @@ impl<'a> Epilogue<'a> {
         }
     }
 
+    /// Whether its values can be written in bf16 as they come, and 0 remains 0.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn is_written_in_bf16(&self) -> bool {
+        matches!(self, Epilogue::BiasActivation(_, Activation::Gelu | Activation::Linear))
+    }
+
     /// Asserts that it fits c `[m, n]`.
     pub(super) fn assert_fits(&self, m: usize, n: usize) {
         if let Some(bias) = self.bias() {

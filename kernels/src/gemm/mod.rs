@@ -19,7 +19,7 @@
 //! | `transpose.rs`  | rows of f32 to panels |
 //! | `scratch.rs`    | panels that are read a few times and forgotten |
 //! | `quantize.rs`   | rows of a as bf16 or int8 |
-//! | `rows.rs`       | where they are made |
+//! | `rows.rs`       | the left factor: rows of f32, or made for the kernel |
 //! | `tile.rs`       | what a micro-kernel is |
 //! | `scalar.rs`     | the reference, 1 × 16, in every precision |
 //! | `f32_avx2.rs`, `f32_avx512.rs`, `f32_neon.rs` | 6 × 16, 14 × 32, 6 × 16 |
@@ -27,16 +27,16 @@
 //! | `int8_avx2.rs`, `int8_avx_vnni.rs`, `int8_avx512_vnni.rs` | 5 × 16, 6 × 16, 14 × 32 |
 //! | `int8_neon.rs`, `int8_neon_dot.rs`, `int8_neon_i8mm.rs` | 5 × 16, 6 × 16, 6 × 16 |
 //! | `amx.rs`        | what AMX adds to the language: its registers, and the loop over k |
-//! | `bf16_amx.rs`, `int8_amx.rs` | 32 × 32, times activations in bf16, int8 |
+//! | `bands.rs`      | its loops and epilogues, 32 × 32, times activations in bf16 or int8 |
 //! | `f32_simt.rs`, `half_mma.rs`, `half_wgmma.rs`, `int8_mma.rs` | on a GPU: the launch of the `.cu` beside each |
 //! | `thin.rs`       | on a GPU: one or two columns |
 //! | `blocking.rs`   | the loops around them, and how threads share them |
 //! | `epilogue.rs`   | what is done to a tile of c before it leaves L1 |
 
 #[cfg(target_arch = "x86_64")]
-mod amx;
+pub(crate) mod amx;
 #[cfg(target_arch = "x86_64")]
-mod bf16_amx;
+mod bands;
 #[cfg(target_arch = "x86_64")]
 mod bf16_avx2;
 #[cfg(target_arch = "x86_64")]
@@ -54,8 +54,6 @@ mod f32_neon;
 mod f32_simt;
 mod half_mma;
 mod half_wgmma;
-#[cfg(target_arch = "x86_64")]
-mod int8_amx;
 #[cfg(target_arch = "x86_64")]
 mod int8_avx2;
 #[cfg(target_arch = "x86_64")]
@@ -86,29 +84,63 @@ pub use int8_mma::int8_mma_launch;
 pub use pack::PackedB;
 pub(crate) use pack::{Panels, WIDTH};
 pub(crate) use quantize::scale;
-pub(crate) use rows::{MadeRows, bytes};
+pub(crate) use rows::{Maker, bytes, groups};
+pub use rows::{MadeRows, Rows, make};
 pub(crate) use scratch::{Int8Panels, Scratch};
 
 pub use quantize::quantize_launch;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use transpose::transposed;
 pub use thin::thin_launch;
 
 use crate::{Isa, Level, MatMut, MatRef, Precision, parallel};
 pub(crate) use blocking::LONGEST;
-use blocking::{A_STEP, Factor, Product};
+use blocking::{A_STEP, Product};
 use tile::{Left, Microkernel};
 
-/// c `[m, n]` = epilogue(a `[m, k]` · Wᵀ), on the threads of the current crew.
-pub fn gemm(isa: Isa, a: MatRef<f32>, b: &PackedB, epilogue: Epilogue, c: MatMut<f32>) {
-    assert_fit(a, (b.n(), b.k()), &epilogue, &c);
+/// c `[m, n]` = epilogue(a `[m, k]` · Wᵀ), on the threads of the current crew. a may be a matrix of f32.
+pub fn gemm<'a>(
+    isa: Isa,
+    a: impl Into<Rows<'a>>,
+    b: &PackedB,
+    epilogue: Epilogue<'a>,
+    c: MatMut<f32>,
+) {
+    let a = a.into();
+    assert_fit(a, b.panels(), &epilogue, (c.rows(), c.cols()));
     assert!(b.precision() != Precision::Int8 || b.k() <= LONGEST, "a sum of {} in int8", b.k());
-    Product { isa, a: Factor::F32(a), b: b.panels(), epilogue }.run_shared(c);
+    Product { isa, a, b: b.panels(), epilogue }.run_shared(c);
+}
+
+/// The same, c as the left factor of a product in the same precision. In bf16 it is written so at once and
+/// `c` stays as it was; else it is made of `c`, or is `c`.
+pub fn gemm_rows<'c>(
+    isa: Isa,
+    a: Rows,
+    b: &PackedB,
+    epilogue: Epilogue,
+    mut c: MatMut<'c, f32>,
+    made: &'c mut MadeRows,
+) -> Rows<'c> {
+    let maker = Maker::of(isa, b.precision());
+    #[cfg(target_arch = "x86_64")]
+    if maker.is_some_and(|maker| maker.is_bf16()) && epilogue.is_written_in_bf16() {
+        assert_fit(a, b.panels(), &epilogue, (c.rows(), c.cols()));
+        Product { isa, a, b: b.panels(), epilogue }.run_into_bf16(made);
+        return Rows::Made(made);
+    }
+    gemm(isa, a, b, epilogue, c.reborrow());
+    make(isa, b.precision(), c.into_ref(), made)
 }
 
 /// The same, bit for bit, with W `[n, k]` as it lies: panels are made on the way and forgotten. For
 /// a matrix that is read seldom and by few rows of a, where a packed copy would cost more memory
 /// than it saves time: the vocabulary behind a generator.
 pub fn gemm_unpacked(isa: Isa, a: MatRef<f32>, w: MatRef<f32>, epilogue: Epilogue, c: MatMut<f32>) {
-    assert_fit(a, (w.rows(), w.cols()), &epilogue, &c);
+    assert!(a.cols() == w.cols(), "a of {} columns times W of {}", a.cols(), w.cols());
+    assert!(c.rows() == a.rows(), "c of {} rows for a of {}", c.rows(), a.rows());
+    assert!(c.cols() == w.rows(), "c of {} columns for W of {} rows", c.cols(), w.rows());
+    epilogue.assert_fits(a.rows(), w.rows());
     // To pack a value costs about as much as 16 multiply-adds.
     let work = (a.rows() + 16) * w.rows() * w.cols() / A_STEP;
     let pieces = parallel::pieces(work, c.cols().div_ceil(STRIP));
@@ -120,7 +152,7 @@ pub fn gemm_unpacked(isa: Isa, a: MatRef<f32>, w: MatRef<f32>, epilogue: Epilogu
             let place = first + cols.start..first + cols.end;
             let b = scratch.transposed(isa, 1.0, w.block(place.clone(), 0..w.cols()));
             let epilogue = epilogue.columns(place);
-            let product = Product { isa, a: Factor::F32(a), b, epilogue };
+            let product = Product { isa, a: Rows::F32(a), b, epilogue };
             product.run(c.block(0..a.rows(), cols));
         }
     });
@@ -141,19 +173,17 @@ pub(crate) fn tall(isa: Isa, precision: Precision) -> usize {
 
 /// c `[m, n]` = a `[m, k]` · b `[k, n]`, on this thread: for a caller that is one of many already.
 pub(crate) fn product(isa: Isa, a: MatRef<f32>, b: Panels, c: MatMut<f32>) {
-    assert_fit(a, (b.n(), b.k()), &Epilogue::None, &c);
-    Product { isa, a: Factor::F32(a), b, epilogue: Epilogue::None }.run(c);
+    let a = Rows::F32(a);
+    assert_fit(a, b, &Epilogue::None, (c.rows(), c.cols()));
+    Product { isa, a, b, epilogue: Epilogue::None }.run(c);
 }
 
 /// c `[m, n]` = a · b + bias `[n]`, a rows of int8 with [`int8_offset`] added to each byte, on this thread.
 pub(crate) fn product_int8(isa: Isa, a: &MadeRows, b: Panels, bias: &[f32], c: MatMut<f32>) {
     assert!(b.precision() == Precision::Int8 && b.k() <= LONGEST, "a sum of {} in int8", b.k());
-    assert!(c.rows() == a.rows(), "c of {} rows for a of {}", c.rows(), a.rows());
-    assert!(b.stride() == WIDTH * a.groups(), "a of {} groups times B of others", a.groups());
-    assert!(c.cols() == b.n(), "c of {} columns for B of {}", c.cols(), b.n());
-    let epilogue = Epilogue::Bias(bias);
-    epilogue.assert_fits(a.rows(), b.n());
-    Product { isa, a: Factor::Int8(a), b, epilogue }.run(c);
+    let (a, epilogue) = (Rows::Made(a), Epilogue::Bias(bias));
+    assert_fit(a, b, &epilogue, (c.rows(), c.cols()));
+    Product { isa, a, b, epilogue }.run(c);
 }
 
 /// Whether an instruction of this level multiplies bytes and adds their products to 32 bits: then int8 is
@@ -173,11 +203,19 @@ pub(crate) fn int8_offset(isa: Isa) -> u8 {
     }
 }
 
-fn assert_fit(a: MatRef<f32>, (n, k): (usize, usize), epilogue: &Epilogue, c: &MatMut<f32>) {
-    assert!(a.cols() == k, "a of {} columns times W of {k}", a.cols());
-    assert!(c.rows() == a.rows(), "c of {} rows for a of {}", c.rows(), a.rows());
-    assert!(c.cols() == n, "c of {} columns for W of {n} rows", c.cols());
-    epilogue.assert_fits(a.rows(), n);
+fn assert_fit(a: Rows, b: Panels, epilogue: &Epilogue, (rows, cols): (usize, usize)) {
+    match a {
+        Rows::F32(a) => {
+            assert!(a.cols() == b.k(), "a of {} columns times W of {}", a.cols(), b.k())
+        }
+        Rows::Made(made) => {
+            let (groups, wanted) = (made.groups(), b.stride() / WIDTH);
+            assert!(groups == wanted, "a of {groups} groups times W of {wanted}");
+        }
+    }
+    assert!(rows == a.rows(), "c of {rows} rows for a of {}", a.rows());
+    assert!(cols == b.n(), "c of {cols} columns for W of {} rows", b.n());
+    epilogue.assert_fits(a.rows(), b.n());
 }
 
 #[cfg(test)]

@@ -57,6 +57,26 @@ pub(super) fn round_to_bf16(isa: Isa, x: &[f32], words: &mut [u32]) {
     }
 }
 
+/// The same for products with AMX, with the CPU's own rounding: what is smaller than the smallest normal number
+/// becomes 0, for which those products would take it.
+///
+/// # Safety
+///
+/// The CPU has AVX-512 F, DQ, VL and BF16.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512bf16")]
+pub(super) unsafe fn round_for_amx(x: &[f32], words: &mut [u32]) {
+    use crate::lanes::load16;
+    assert!(2 * words.len() >= x.len(), "{} words for {} values", words.len(), x.len());
+    let (lines, tail) = words.as_chunks_mut::<16>();
+    for (line, i) in lines.iter_mut().zip((0..).step_by(32)) {
+        let pairs = _mm512_cvtne2ps_pbh(load16(x, i + 16), load16(x, i));
+        // SAFETY: a line is 64 bytes, of any bits.
+        unsafe { _mm512_storeu_si512(line.as_mut_ptr().cast(), std::mem::transmute(pairs)) };
+    }
+    round_scalar(x.get(32 * lines.len()..).unwrap_or(&[]), tail);
+}
+
 fn round_scalar(x: &[f32], words: &mut [u32]) {
     let (pairs, last) = x.as_chunks::<2>();
     for (word, [low, high]) in words.iter_mut().zip(pairs) {

@@ -53,9 +53,6 @@ pub(super) type Run = unsafe fn(&Tile);
 
 /// Where a tile's factors lie, for a number of rows and panels that its maker knows.
 pub(super) struct Tile {
-    /// Rows, for a maker of several heights.
-    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
-    pub(super) rows: usize,
     /// Words of a row of a: steps of the sum.
     pub(super) k: usize,
     /// Row i: k words to read at `a + i · a_stride`.
@@ -124,7 +121,7 @@ impl Microkernel {
                 _ => &super::scalar::F32,
             },
             #[cfg(target_arch = "x86_64")]
-            Precision::Bf16 if isa.level() == Level::Amx => &super::bf16_amx::KERNEL,
+            Precision::Bf16 if isa.level() == Level::Amx => &super::bands::BF16,
             Precision::Bf16 => match isa.vectors() {
                 #[cfg(target_arch = "x86_64")]
                 Vectors::Avx512 => &super::bf16_avx512::KERNEL,
@@ -136,7 +133,7 @@ impl Microkernel {
             },
             Precision::Int8 => match isa.level() {
                 #[cfg(target_arch = "x86_64")]
-                Level::Amx => &super::int8_amx::KERNEL,
+                Level::Amx => &super::bands::INT8,
                 #[cfg(target_arch = "x86_64")]
                 Level::Avx512Vnni => &super::int8_avx512_vnni::KERNEL,
                 #[cfg(target_arch = "x86_64")]
@@ -152,11 +149,6 @@ impl Microkernel {
                 _ => &super::scalar::INT8,
             },
         }
-    }
-
-    /// Tiles begin at rows that are multiples of this.
-    pub(super) fn grain(&self) -> usize {
-        if self.left == Left::Bands { 16 } else { 1 }
     }
 
     /// The most rows of a tile.
@@ -216,7 +208,6 @@ pub(super) mod tests {
                     let before = values(rows * c_stride);
                     let (mut got, mut want) = (before.clone(), before);
                     let tile = |i: usize, p: usize, a: &[u32], c: &mut [f32]| Tile {
-                        rows,
                         k: groups,
                         a: a[i * groups..].as_ptr(),
                         a_stride: groups,

@@ -50,39 +50,47 @@ fn transpose_avx512(rows: &[&[f32]], scale: f32, lines: &mut [[u32; WIDTH]]) {
             // Values past the end of a row come as zeros, and are not stored.
             *x = _mm512_mul_ps(load16(row, block * WIDTH), scale);
         }
-        // Pairs of rows, then of pairs: four by four within each quarter of a register.
-        let mut y = [_mm512_setzero_ps(); WIDTH];
-        for i in (0..WIDTH).step_by(2) {
-            y[i] = _mm512_unpacklo_ps(x[i], x[i + 1]);
-            y[i + 1] = _mm512_unpackhi_ps(x[i], x[i + 1]);
-        }
-        for i in (0..WIDTH).step_by(4) {
-            let [a, b, c, d] = [0, 1, 2, 3].map(|j| _mm512_castps_pd(y[i + j]));
-            x[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, c));
-            x[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, c));
-            x[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(b, d));
-            x[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(b, d));
-        }
-        // Quarters: those of rows 0 to 7 beside each other, those of 8 to 15, then both.
-        for i in 0..4 {
-            let (top, bottom) = (x[i], x[i + 4]);
-            y[i] = _mm512_shuffle_f32x4::<0b10_00_10_00>(top, bottom);
-            y[i + 4] = _mm512_shuffle_f32x4::<0b11_01_11_01>(top, bottom);
-            let (top, bottom) = (x[i + 8], x[i + 12]);
-            y[i + 8] = _mm512_shuffle_f32x4::<0b10_00_10_00>(top, bottom);
-            y[i + 12] = _mm512_shuffle_f32x4::<0b11_01_11_01>(top, bottom);
-        }
-        for i in 0..4 {
-            x[i] = _mm512_shuffle_f32x4::<0b10_00_10_00>(y[i], y[i + 8]);
-            x[i + 8] = _mm512_shuffle_f32x4::<0b11_01_11_01>(y[i], y[i + 8]);
-            x[i + 4] = _mm512_shuffle_f32x4::<0b10_00_10_00>(y[i + 4], y[i + 12]);
-            x[i + 12] = _mm512_shuffle_f32x4::<0b11_01_11_01>(y[i + 4], y[i + 12]);
-        }
-        for (line, x) in lines.iter_mut().zip(x) {
+        for (line, x) in lines.iter_mut().zip(transposed(x)) {
             // SAFETY: a line is 16 words.
             unsafe { _mm512_storeu_ps(line.as_mut_ptr().cast(), x) };
         }
     }
+}
+
+/// Sixteen rows of sixteen words, transposed: no word is changed.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq")]
+pub(crate) fn transposed(mut x: [__m512; WIDTH]) -> [__m512; WIDTH] {
+    // Pairs of rows, then of pairs: four by four within each quarter of a register.
+    let mut y = [_mm512_setzero_ps(); WIDTH];
+    for i in (0..WIDTH).step_by(2) {
+        y[i] = _mm512_unpacklo_ps(x[i], x[i + 1]);
+        y[i + 1] = _mm512_unpackhi_ps(x[i], x[i + 1]);
+    }
+    for i in (0..WIDTH).step_by(4) {
+        let [a, b, c, d] = [0, 1, 2, 3].map(|j| _mm512_castps_pd(y[i + j]));
+        x[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, c));
+        x[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, c));
+        x[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(b, d));
+        x[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(b, d));
+    }
+    // Quarters: those of rows 0 to 7 beside each other, those of 8 to 15, then both.
+    for i in 0..4 {
+        let (top, bottom) = (x[i], x[i + 4]);
+        y[i] = _mm512_shuffle_f32x4::<0b10_00_10_00>(top, bottom);
+        y[i + 4] = _mm512_shuffle_f32x4::<0b11_01_11_01>(top, bottom);
+        let (top, bottom) = (x[i + 8], x[i + 12]);
+        y[i + 8] = _mm512_shuffle_f32x4::<0b10_00_10_00>(top, bottom);
+        y[i + 12] = _mm512_shuffle_f32x4::<0b11_01_11_01>(top, bottom);
+    }
+    for i in 0..4 {
+        x[i] = _mm512_shuffle_f32x4::<0b10_00_10_00>(y[i], y[i + 8]);
+        x[i + 8] = _mm512_shuffle_f32x4::<0b11_01_11_01>(y[i], y[i + 8]);
+        x[i + 4] = _mm512_shuffle_f32x4::<0b10_00_10_00>(y[i + 4], y[i + 12]);
+        x[i + 12] = _mm512_shuffle_f32x4::<0b11_01_11_01>(y[i + 4], y[i + 12]);
+    }
+    x
 }
 
 #[cfg(test)]

@@ -109,6 +109,24 @@ pub(crate) fn load16(x: &[f32], i: usize) -> __m512 {
     load_or16(_mm512_setzero_ps(), x, i)
 }
 
+/// The lanes of an array.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(crate) fn from_array16(x: &[f32; 16]) -> __m512 {
+    // SAFETY: 16 floats.
+    unsafe { _mm512_loadu_ps(x.as_ptr()) }
+}
+
+/// An array of the lanes.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(crate) fn to_array16(lanes: __m512) -> [f32; 16] {
+    let mut x = [0.0; 16];
+    // SAFETY: 16 floats.
+    unsafe { _mm512_storeu_ps(x.as_mut_ptr(), lanes) };
+    x
+}
+
 /// Writes `lanes` to `i..i + 16` of `x`, as far as it reaches.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq")]

@@ -1,7 +1,10 @@
 //! x = LN(word[id] + position[i] + type[0]), then · Wᵀ + b where c ≠ h.
 
+use zhengzi_kernels::embedding::embedding;
+use zhengzi_kernels::gemm::{MadeRows, Rows};
+use zhengzi_kernels::layer_norm::{layer_norm, layer_norm_rows};
 use zhengzi_kernels::matrix::Shared;
-use zhengzi_kernels::{Isa, MatMut, MatRef, embedding::embedding, layer_norm::layer_norm};
+use zhengzi_kernels::{Isa, MatMut, MatRef, Precision};
 use zhengzi_runtime::{Linear, Table, Weights};
 
 use super::{Batch, Config};
@@ -34,6 +37,17 @@ impl LayerNorm {
     /// Each row of x, in place.
     pub(super) fn forward(&self, isa: Isa, x: MatMut<f32>) {
         layer_norm(isa, &self.gamma, &self.beta, self.eps, x);
+    }
+
+    /// The same, and the rows as the left factor of a product in this precision.
+    pub(super) fn forward_rows<'x>(
+        &self,
+        isa: Isa,
+        precision: Precision,
+        x: MatMut<'x, f32>,
+        made: &'x mut MadeRows,
+    ) -> Rows<'x> {
+        layer_norm_rows(isa, precision, (&self.gamma, &self.beta, self.eps), x, made)
     }
 }
 

@@ -9,7 +9,10 @@
 //! Post-LN as in BERT; no pooler and no norm at the end. In the last layer only the rows
 //! that a head will read are carried past attention.
 
-use zhengzi_kernels::{Isa, MatMut, MatRef, attention::attention, gelu::Activation};
+use zhengzi_kernels::attention::attention;
+use zhengzi_kernels::gelu::Activation;
+use zhengzi_kernels::gemm::{self, MadeRows, make};
+use zhengzi_kernels::{Isa, MatMut, MatRef, Precision};
 use zhengzi_runtime::{Arena, Linear, Weights};
 
 use super::embeddings::{Embeddings, LayerNorm};
@@ -65,7 +68,8 @@ impl Encoder {
         };
         let Config { embedding_size: c, hidden_size: h, intermediate_size: f, .. } = self.config;
         let t = batch.tokens();
-        let mut frame = arena.frame(&[(t, h), (t, h), (t, h), (t, 3 * h), (t, f)]);
+        let (mut frame, [narrow_rows, wide_rows]) =
+            arena.frame(&[(t, h), (t, h), (t, h), (t, 3 * h), (t, f)]);
         let (mut x, mut y, mut context) = (frame.take(t, h), frame.take(t, h), frame.take(t, h));
         let (mut qkv, mut wide) = (frame.take(t, 3 * h), frame.take(t, f));
 
@@ -84,8 +88,14 @@ impl Encoder {
         });
 
         for (n, layer) in self.layers[..depth].iter().enumerate() {
-            layer.attend(isa, batch, x.as_ref(), qkv.reborrow(), context.reborrow(), profile);
+            let rows_of_x = match n {
+                0 => make(isa, layer.precision(), x.as_ref(), narrow_rows),
+                // The norm at the end of the last layer made them.
+                _ => narrow_rows.again(isa, layer.precision(), x.as_ref()),
+            };
+            layer.attend(isa, batch, rows_of_x, qkv.reborrow(), context.reborrow(), profile);
             profile.tap(n, qkv.as_ref(), context.as_ref());
+            let mut made = (&mut *narrow_rows, &mut *wide_rows);
             match rows {
                 Rows::Some(rows) if n + 1 == self.layers.len() => {
                     // qkv is free again: the chosen rows move there, then back.
@@ -95,10 +105,13 @@ impl Encoder {
                     let (mut x, mut y, mut wide) =
                         (top(&mut x, m), top(&mut y, m), top(&mut wide, m));
                     let context = top(&mut context, m);
-                    layer.feed(isa, context.as_ref(), &mut x, &mut y, &mut wide, profile);
+                    layer.feed(isa, context.as_ref(), (&mut x, &mut y, &mut wide), &mut made, profile);
                     return profile.step(Step::Head, || head(x.as_ref()));
                 }
-                _ => layer.feed(isa, context.as_ref(), &mut x, &mut y, &mut wide, profile),
+                _ => {
+                    let scratch = (&mut x, &mut y, &mut wide);
+                    layer.feed(isa, context.as_ref(), scratch, &mut made, profile);
+                }
             }
         }
         profile.step(Step::Head, || head(x.as_ref()))
@@ -162,44 +175,54 @@ impl Layer {
         })
     }
 
+    /// What its products are computed in.
+    fn precision(&self) -> Precision {
+        self.query_key_value.precision()
+    }
+
     /// context `[t, h]` from x `[t, h]`; qkv `[t, 3h]` holds q, k and v side by side.
     fn attend(
         &self,
         isa: Isa,
         batch: &Batch,
-        x: MatRef<f32>,
+        x: gemm::Rows,
         mut qkv: MatMut<f32>,
         context: MatMut<f32>,
         profile: &Profile,
     ) {
         profile.step(Step::Qkv, || self.query_key_value.forward(isa, x, qkv.reborrow()));
         profile.step(Step::Attention, || {
-            let precision = self.query_key_value.precision();
-            attention(isa, precision, qkv.as_ref(), batch.offsets(), self.heads, context);
+            attention(isa, self.precision(), qkv.as_ref(), batch.offsets(), self.heads, context);
         });
     }
 
-    /// The rest of the layer, x `[m, h]` in place; y `[m, h]` and wide `[m, f]` are scratch.
+    /// The rest of the layer, x `[m, h]` in place, whose rows are made for the next layer as well; y `[m, h]`
+    /// and wide `[m, f]` are scratch.
     fn feed(
         &self,
         isa: Isa,
         context: MatRef<f32>,
-        x: &mut MatMut<f32>,
-        y: &mut MatMut<f32>,
-        wide: &mut MatMut<f32>,
+        (x, y, wide): (&mut MatMut<f32>, &mut MatMut<f32>, &mut MatMut<f32>),
+        (narrow_rows, wide_rows): &mut (&mut MadeRows, &mut MadeRows),
         profile: &Profile,
     ) {
+        let precision = self.precision();
         profile.step(Step::AttentionOutput, || {
+            let context = make(isa, precision, context, narrow_rows);
             self.attention_output.forward_residual(isa, context, x.as_ref(), y.reborrow());
         });
-        profile.step(Step::Norm, || self.attention_norm.forward(isa, y.reborrow()));
-        profile.step(Step::Intermediate, || {
-            let wide = wide.reborrow();
-            self.intermediate.forward_activated(isa, y.as_ref(), self.activation, wide);
+        let rows_of_y = profile.step(Step::Norm, || {
+            self.attention_norm.forward_rows(isa, precision, y.reborrow(), narrow_rows)
+        });
+        let rows_of_wide = profile.step(Step::Intermediate, || {
+            let (f, wide) = (self.activation, wide.reborrow());
+            self.intermediate.forward_activated_rows(isa, rows_of_y, f, wide, wide_rows)
         });
         profile.step(Step::Output, || {
-            self.output.forward_residual(isa, wide.as_ref(), y.as_ref(), x.reborrow());
+            self.output.forward_residual(isa, rows_of_wide, y.as_ref(), x.reborrow());
         });
-        profile.step(Step::Norm, || self.output_norm.forward(isa, x.reborrow()));
+        profile.step(Step::Norm, || {
+            self.output_norm.forward_rows(isa, precision, x.reborrow(), narrow_rows);
+        });
     }
 }

@@ -1,0 +1,294 @@
+//! Attention of one head with AMX: both products in bf16, the softmax between them in registers.
+//!
+//! ```text
+//! for 16 queries at a time:
+//!     S = (Q log₂e / √d) Kᵀ       blocks of 16 × 16 scores, as the registers leave them
+//!     P = 2^(S − max)              written as rows of bf16, Σ P kept in f32
+//!     Y = (P V) / Σ P
+//! ```
+//!
+//! Q, K and V are rounded to bf16 once a head. e^x is 2^(x log₂e), so the factor goes into Q, and 2^x costs
+//! eight instructions: with f = x − ⌊x⌋ it is 2^⌊x⌋ · p(f), p a cubic with a relative error of 7.5e-5, a
+//! fiftieth of what bf16 loses, and `vscalefps` does ⌊ ⌋ and the power. A query's scores lie in L1 until
+//! its weights are made, whatever n up to some hundreds.
+//!
+//! Kᵀ and V lie in panels, as weights do (`../gemm/pack.rs`). What is beyond the last key has the weight 0.
+//! Where a score is no number, the whole row of y is none.
+//!
+//! Cost: 4n²d flops in the matrix unit, n² exponentials of ten instructions for 16: for d = 64 the exponentials
+//! take twice as long as the products.
+
+use std::arch::x86_64::*;
+
+use crate::gemm::amx::{BAND, Factors, Registers, Sums, multiply_bf16};
+use crate::gemm::{MadeRows, WIDTH, groups, transposed};
+use crate::lanes::*;
+use crate::{Isa, Level, MatMut, MatRef, Precision};
+
+/// 2^f for 0 ≤ f < 1, lowest power first: minimax, relative error 7.5e-5.
+const P: [f32; 4] = [0.999_925_2, 0.695_833_5, 0.226_067_18, 0.078_024_52];
+
+/// What a head needs beside its output, kept from one to the next.
+#[derive(Default)]
+pub(super) struct HeadScratch {
+    /// Q log₂e / √d.
+    queries: MadeRows,
+    /// Kᵀ: `[⌈n/16⌉][d/2][16]` words, whole fours of panels.
+    keys: Lines,
+    /// V: `[⌈d/16⌉][n/2][16]` words, whole fours of panels.
+    values: Lines,
+    /// S of two bands: a block of 16 × 16 for every 16 keys.
+    scores: Vec<Sums>,
+    /// P of two bands, 16 rows each.
+    weights: MadeRows,
+}
+
+/// Cache lines of words: groups of panels.
+#[derive(Default)]
+struct Lines(Vec<Line>);
+
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([u32; WIDTH]);
+
+impl Lines {
+    /// So many, which hold what is left from before.
+    fn room(&mut self, lines: usize) -> &mut [Line] {
+        if self.0.len() < lines {
+            self.0 = Vec::new();
+            self.0 = vec![Line([0; WIDTH]); lines];
+        }
+        &mut self.0[..lines]
+    }
+}
+
+/// y `[n, d]` = attention of q, k, v `[n, d]`. Where a score is not finite, a row of y is none.
+pub(super) fn head(isa: Isa, qkv: [MatRef<f32>; 3], scratch: &mut HeadScratch, y: MatMut<f32>) {
+    assert!(isa.level() == Level::Amx, "attention with AMX on {}", isa.level());
+    if y.rows() > 0 && y.cols() > 0 {
+        // SAFETY: the isa proves AMX, and with it AVX-512 and its bf16; no product is being made.
+        unsafe { head_amx(qkv, scratch, y) }
+    }
+}
+
+/// # Safety
+///
+/// The CPU has AMX, AVX-512 F, BW, DQ, VL and BF16; this thread has no [`Registers`].
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
+unsafe fn head_amx(
+    [q, k, v]: [MatRef<f32>; 3],
+    scratch: &mut HeadScratch,
+    mut y: MatMut<f32>,
+) {
+    let HeadScratch { queries, keys, values, scores, weights } = scratch;
+    let (n, d) = (y.rows(), y.cols());
+    let (of_d, of_n) = (groups(Precision::Bf16, d), groups(Precision::Bf16, n));
+    // Fours of panels are multiplied at once. What lies beyond the last key is never looked at.
+    let fours = n.div_ceil(4 * WIDTH);
+    let keys = keys.room(4 * fours * of_d);
+    let values = values.room(d.next_multiple_of(4 * WIDTH) / WIDTH * of_n);
+    pack_keys(k, of_d, keys);
+    pack_values(v, of_n, values);
+    queries.room(n, of_d);
+    let scale = std::f32::consts::LOG2_E / (d as f32).sqrt();
+    for i in 0..n {
+        let (words, _) = queries.row(i);
+        for (line, c) in words.as_chunks_mut::<WIDTH>().0.iter_mut().zip((0..).step_by(32)) {
+            store_line(line, pairs(q.row(i), c, scale));
+        }
+    }
+    weights.room(2 * BAND, of_n);
+    scores.resize_with(scores.len().max(2 * fours), Sums::new);
+    let (even, odd) = scores.split_at_mut(fours);
+    let mut scores = [even, &mut odd[..fours]];
+    let panels = d.div_ceil(WIDTH);
+
+    // SAFETY: the caller's word.
+    let _registers = unsafe { Registers::configure() };
+    let score = |band: usize, scores: &mut [Sums]| {
+        let a = queries.as_rows(0);
+        let mut f = Factors {
+            groups: of_d,
+            a: a.words.wrapping_add(band * BAND * a.stride),
+            a_stride: a.stride,
+            b: keys.as_ptr().cast(),
+            panel_stride: of_d * WIDTH,
+        };
+        for four in scores {
+            // SAFETY: 16 queries are in memory, and four panels of keys.
+            unsafe { multiply_bf16::<1, 4>(&f, four) };
+            f.b = f.b.wrapping_add(4 * f.panel_stride);
+        }
+    };
+    // Whatever the matrix unit does is begun one step before its result is asked for: the scores of a band
+    // before the weights of the band before, its y after those of the next.
+    let (mut sums, mut shares) = ([Sums::new(), Sums::new()], [[0.0; BAND]; 2]);
+    let mut waiting: Option<(usize, usize, usize)> = None;
+    let mut turn = 0;
+    let mut finish = |(first, panel, wide): (usize, usize, usize), sums: &Sums, shares: &[f32]| {
+        for (i, &share) in shares.iter().enumerate().take(n - first) {
+            let row = y.row_mut(first + i);
+            for block in 0..wide {
+                // SAFETY: row i of a block that was written.
+                let sum = unsafe { _mm512_load_ps(sums.block(block).add(i).cast()) };
+                let y = _mm512_mul_ps(sum, _mm512_set1_ps(share));
+                store16(row, (panel + block) * WIDTH, y);
+            }
+        }
+    };
+    score(0, scores[0]);
+    for (band, first) in (0..n).step_by(BAND).enumerate() {
+        let now = band % 2;
+        if first + BAND < n {
+            score(band + 1, scores[1 - now]);
+        }
+        let mut these = [0.0; BAND];
+        for (i, share) in these.iter_mut().enumerate().take(n - first) {
+            let (words, _) = weights.row(now * BAND + i);
+            // SAFETY: the scores of n keys were written.
+            *share = 1.0 / unsafe { weigh(scores[now], i, n, words) };
+        }
+        shares[now] = these;
+        let a = weights.as_rows(0);
+        for panel in (0..panels).step_by(4) {
+            let wide = (panels - panel).min(4);
+            let f = Factors {
+                groups: of_n,
+                a: a.words.wrapping_add(now * BAND * a.stride),
+                a_stride: a.stride,
+                b: values[panel * of_n..].as_ptr().cast(),
+                panel_stride: of_n * WIDTH,
+            };
+            // SAFETY: 16 rows of weights are in memory, and fours of panels of values.
+            unsafe { multiply_bf16::<1, 4>(&f, &mut sums[turn]) };
+            if let Some(before) = waiting.replace((first, panel, wide)) {
+                finish(before, &sums[1 - turn], &shares[before.0 / BAND % 2]);
+            }
+            turn = 1 - turn;
+        }
+    }
+    if let Some(before) = waiting {
+        finish(before, &sums[1 - turn], &shares[before.0 / BAND % 2]);
+    }
+}
+
+/// Rows of K as Kᵀ in panels; the last may hold what was there before beyond the last key.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
+fn pack_keys(k: MatRef<f32>, groups: usize, lines: &mut [Line]) {
+    for (panel, lines) in lines.chunks_exact_mut(groups).enumerate().take(k.rows().div_ceil(WIDTH)) {
+        let live = WIDTH.min(k.rows() - panel * WIDTH);
+        for (block, lines) in lines.chunks_exact_mut(WIDTH).enumerate() {
+            let mut words = [_mm512_setzero_ps(); WIDTH];
+            for (j, words) in words.iter_mut().enumerate().take(live) {
+                let row = k.row(panel * WIDTH + j);
+                *words = _mm512_castsi512_ps(pairs(row, 32 * block, 1.0));
+            }
+            for (line, words) in lines.iter_mut().zip(transposed(words)) {
+                store_line(&mut line.0, _mm512_castps_si512(words));
+            }
+        }
+    }
+}
+
+/// Pairs of rows of V in panels, rows of zeros beyond the last key.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
+fn pack_values(v: MatRef<f32>, groups: usize, lines: &mut [Line]) {
+    let (n, d) = (v.rows(), v.cols());
+    // Of 16 values of one row and 16 of the next: first beside first, and so on.
+    let mut order = [0u16; 32];
+    for (i, place) in order.iter_mut().enumerate() {
+        *place = (i / 2 + i % 2 * 16) as u16;
+    }
+    // SAFETY: 64 bytes.
+    let order = unsafe { _mm512_loadu_si512(order.as_ptr().cast()) };
+    for group in 0..groups {
+        let row = |j: usize| if j < n { v.row(j) } else { &[] };
+        let (even, odd) = (row(2 * group), row(2 * group + 1));
+        for (panel, c) in (0..d).step_by(WIDTH).enumerate() {
+            let both = bits(_mm512_cvtne2ps_pbh(load16(odd, c), load16(even, c)));
+            store_line(&mut lines[panel * groups + group].0, _mm512_permutexvar_epi16(order, both));
+        }
+    }
+}
+
+/// Row i of the scores, n of them, as weights; returns their sum before they are rounded.
+///
+/// # Safety
+///
+/// The scores of n keys are written.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
+unsafe fn weigh(scores: &[Sums], i: usize, n: usize, words: &mut [u32]) -> f32 {
+    let (whole, rest) = (n / WIDTH, n % WIDTH);
+    let last = ((1u32 << rest) - 1) as __mmask16;
+    let scores = scores.as_ptr().cast::<[[u32; WIDTH]; BAND]>();
+    // SAFETY: blocks of scores follow one another, and each has 16 rows; the caller's word.
+    let score = |p: usize| unsafe { _mm512_load_ps((*scores.add(p))[i].as_ptr().cast()) };
+    let lowest = _mm512_set1_ps(f32::NEG_INFINITY);
+    let (mut most, mut other) = (lowest, lowest);
+    for pair in 0..whole / 2 {
+        most = _mm512_max_ps(most, score(2 * pair));
+        other = _mm512_max_ps(other, score(2 * pair + 1));
+    }
+    // What is left is a whole block, or a part of one, or both.
+    let pairs = whole / 2;
+    let remains = |p: usize| match p {
+        _ if p < whole => score(p),
+        _ if p == whole && rest > 0 => _mm512_mask_mov_ps(lowest, last, score(p)),
+        _ => lowest,
+    };
+    let (near, far) = (remains(2 * pairs), remains(2 * pairs + 1));
+    let most = _mm512_max_ps(_mm512_max_ps(most, near), _mm512_max_ps(other, far));
+    let most = _mm512_set1_ps(_mm512_reduce_max_ps(most));
+
+    let (lines, beyond) = words.as_chunks_mut::<WIDTH>().0.split_at_mut(pairs);
+    let (mut sum, mut sums) = (_mm512_setzero_ps(), _mm512_setzero_ps());
+    for (pair, line) in lines.iter_mut().enumerate() {
+        let near = power_of_2(_mm512_sub_ps(score(2 * pair), most));
+        let far = power_of_2(_mm512_sub_ps(score(2 * pair + 1), most));
+        (sum, sums) = (_mm512_add_ps(sum, near), _mm512_add_ps(sums, far));
+        store_line(line, bits(_mm512_cvtne2ps_pbh(far, near)));
+    }
+    if let Some((line, beyond)) = beyond.split_first_mut() {
+        let [near, far] = [near, far].map(|x| power_of_2(_mm512_sub_ps(x, most)));
+        (sum, sums) = (_mm512_add_ps(sum, near), _mm512_add_ps(sums, far));
+        store_line(line, bits(_mm512_cvtne2ps_pbh(far, near)));
+        beyond.iter_mut().for_each(|line| *line = [0; WIDTH]);
+    }
+    _mm512_reduce_add_ps(_mm512_add_ps(sum, sums))
+}
+
+/// 2^x.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq")]
+fn power_of_2(x: __m512) -> __m512 {
+    let f = _mm512_reduce_ps::<{ _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC }>(x);
+    let mut p = _mm512_set1_ps(P[3]);
+    for c in [P[2], P[1], P[0]] {
+        p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(c));
+    }
+    _mm512_scalef_ps(p, x)
+}
+
+/// Values `c..c + 32` of a row, times a factor, as 16 words; zeros beyond its end.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512bf16")]
+fn pairs(row: &[f32], c: usize, scale: f32) -> __m512i {
+    let scale = _mm512_set1_ps(scale);
+    let [near, far] = [c, c + WIDTH].map(|c| _mm512_mul_ps(load16(row, c), scale));
+    bits(_mm512_cvtne2ps_pbh(far, near))
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bf16")]
+fn bits(x: __m512bh) -> __m512i {
+    // SAFETY: both are 64 bytes of any bits.
+    unsafe { std::mem::transmute(x) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn store_line(line: &mut [u32; WIDTH], words: __m512i) {
+    // SAFETY: 64 bytes.
+    unsafe { _mm512_storeu_si512(line.as_mut_ptr().cast(), words) }
+}

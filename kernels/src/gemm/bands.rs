@@ -1,0 +1,369 @@
+//! Products with AMX: the loops around its registers, and what becomes of their sums.
+//!
+//! ```text
+//! j     two panels of W, read from L3 once, then from L1 or L2
+//!  i    32 rows of a, in bf16 or int8, from L2
+//!   l   sums of 32 × 32 over all of k, in four registers (`amx.rs`)
+//! then  scale, bias, activation or residual, and out: f32, or bf16 for the next product
+//! ```
+//!
+//! Up to 16 rows go over four panels at once instead. The sums leave their registers by way of 4 KiB in
+//! L1. What is done to them there takes as long as a short sum, so the two must overlap: a tile's sums
+//! are worked on *behind* the instructions of the next tile. Those keep the matrix unit busy for
+//! hundreds of cycles and are but a few hundred instructions, all within what the CPU looks ahead; so it
+//! does the work on one buffer while the other is being filled.
+//!
+//! Columns beyond n are masked when they are written; a row of c is the same whatever tile it is in.
+//!
+//! Cost: 2 · 32 · 32 · k flops for each 4 KiB of sums; with k = 256 in int8 256 cycles, and some 64 · 4
+//! instructions behind them.
+
+use std::arch::x86_64::*;
+use std::ops::Range;
+
+use super::amx::{BAND, Factors, Registers, Sums, multiply_bf16, multiply_int8};
+use super::blocking::{MADE, Product};
+use super::epilogue::finish;
+use super::pack::WIDTH;
+use super::rows::{MadeRows, Maker, Rows, RowsApart, RowsAt, groups};
+use super::tile::{Left, Microkernel};
+use super::Epilogue;
+use crate::gelu::Activation;
+use crate::lanes::load16;
+use crate::rough_gelu::rough_gelu_avx512;
+use crate::{MatMut, Precision, parallel};
+
+/// What `inspect` calls it; its tiles are made here.
+pub(super) const BF16: Microkernel =
+    Microkernel { name: "bf16 amx", left: Left::Bands, widths: &[] };
+
+/// The same in int8.
+pub(super) const INT8: Microkernel =
+    Microkernel { name: "int8 amx", left: Left::Bands, widths: &[] };
+
+/// Words of rows of a that stay in L2 while panels pass by: a megabyte, half of a large L2.
+const IN_L2: usize = 256 << 10;
+
+/// Where a product goes.
+pub(super) enum Output<'a> {
+    /// c, from its first row and column on.
+    F32(MatMut<'a, f32>),
+    /// Rows of bf16 for the next product: `rows` from this row, `cols` from this column.
+    Bf16 { made: RowsApart, row: usize, col: usize, rows: usize, cols: usize },
+}
+
+impl Output<'_> {
+    fn rows(&self) -> usize {
+        match self {
+            Output::F32(c) => c.rows(),
+            Output::Bf16 { rows, .. } => *rows,
+        }
+    }
+
+    fn cols(&self) -> usize {
+        match self {
+            Output::F32(c) => c.cols(),
+            Output::Bf16 { cols, .. } => *cols,
+        }
+    }
+
+    /// Some of its rows.
+    fn part(&mut self, part: Range<usize>) -> Output<'_> {
+        match self {
+            Output::F32(c) => {
+                let cols = 0..c.cols();
+                Output::F32(c.block(part, cols))
+            }
+            Output::Bf16 { made, row, col, cols, .. } => {
+                let (row, rows) = (*row + part.start, part.len());
+                Output::Bf16 { made: *made, row, col: *col, rows, cols: *cols }
+            }
+        }
+    }
+}
+
+/// A tile whose sums wait: rows and columns from the first of the block.
+#[derive(Clone, Copy)]
+struct Waiting {
+    row: usize,
+    rows: usize,
+    panel: usize,
+    panels: usize,
+}
+
+impl Product<'_> {
+    /// All of c as rows of bf16 for the next product, shared by this thread's crew.
+    pub(super) fn run_into_bf16(&self, made: &mut MadeRows) {
+        let (rows, n) = (self.a.rows(), self.b.n());
+        made.room(rows, groups(Precision::Bf16, n));
+        let (panels, apart) = (n.div_ceil(WIDTH), made.apart());
+        let pieces = self.pieces_of_bands(rows, panels);
+        let cols = panels.div_ceil(pieces).next_multiple_of(2) * WIDTH;
+        parallel::each(n.div_ceil(cols.max(1)), &|i| {
+            let (col, last) = (i * cols, n.min((i + 1) * cols));
+            if last == n {
+                for i in 0..rows {
+                    // SAFETY: behind the last panel, which is this piece's, nobody writes.
+                    let (words, _) = unsafe { apart.row(i) };
+                    words[panels * WIDTH / 2..].fill(0);
+                }
+            }
+            let c = Output::Bf16 { made: apart, row: 0, col, rows, cols: last - col };
+            self.bands(0, col / WIDTH, c);
+        });
+    }
+
+    /// The block of c that begins at `row` and `panel` (of a and of b), on this thread.
+    pub(super) fn bands(&self, row: usize, panel: usize, mut c: Output) {
+        // SAFETY: the isa of this product chose a kernel that wants bands, so it proves AMX; products
+        // are not made within products.
+        let registers = unsafe { Registers::configure() };
+        let height = (IN_L2 / (self.b.stride() / WIDTH).max(1) / (2 * BAND)).clamp(1, 8) * 2 * BAND;
+        for first in (0..c.rows()).step_by(height) {
+            let c = c.part(first..c.rows().min(first + height));
+            let first = row + first;
+            match self.a {
+                Rows::Made(made) => self.sweep_bands(&registers, &made.as_rows(0), first, panel, c),
+                Rows::F32(a) => MADE.with_borrow_mut(|made| {
+                    let maker = Maker::of(self.isa, self.b.precision()).expect("bands are made");
+                    self.make(maker, a, first..first + c.rows(), made);
+                    self.sweep_bands(&registers, &made.as_rows(first), first, panel, c);
+                }),
+            }
+        }
+    }
+
+    /// The same, where these rows of a fit into L2.
+    fn sweep_bands(
+        &self,
+        _registers: &Registers,
+        a: &RowsAt,
+        row: usize,
+        panel: usize,
+        mut c: Output,
+    ) {
+        let (rows, cols) = (c.rows(), c.cols());
+        let panels = cols.div_ceil(WIDTH);
+        if rows == 0 || panels == 0 {
+            return;
+        }
+        let (words, groups) = (self.b.words(panel, 0), self.b.stride() / WIDTH);
+        assert!(words.len() >= panels * self.b.stride(), "{panels} panels in {} words", words.len());
+        assert!(a.k == groups, "rows of {} groups times panels of {groups}", a.k);
+        let (mut sums, mut turn) = ([Sums::new(), Sums::new()], 0);
+        let mut waiting: Option<Waiting> = None;
+        let mut tile = |next: Option<Waiting>| {
+            if let Some(next) = next {
+                let f = Factors {
+                    groups,
+                    a: a.words.wrapping_add((row + next.row - a.first) * a.stride),
+                    a_stride: a.stride,
+                    b: words[next.panel * self.b.stride()..].as_ptr(),
+                    panel_stride: self.b.stride(),
+                };
+                // SAFETY: registers are configured. a has these rows, and memory up to a multiple of 16
+                // (`rows.rs`); b was seen to reach over all panels.
+                unsafe { self.multiply(&f, next, &mut sums[turn]) };
+            }
+            if let Some(tile) = waiting {
+                // SAFETY: this product is AMX's, which has AVX-512; the sums were written a turn ago.
+                unsafe { self.finish(tile, &sums[1 - turn], a, row, panel, &mut c) };
+            }
+            (waiting, turn) = (next, 1 - turn);
+        };
+        let wide = if rows <= BAND { 4 } else { 2 };
+        let mut first = 0;
+        while first < panels {
+            let wide = if first + wide <= panels { wide } else { (panels - first).min(2) };
+            for row in (0..rows).step_by(2 * BAND) {
+                let rows = (rows - row).min(2 * BAND);
+                tile(Some(Waiting { row, rows, panel: first, panels: wide }));
+            }
+            first += wide;
+        }
+        tile(None);
+    }
+
+    /// # Safety
+    ///
+    /// As for the functions of `amx.rs`, for the bands and panels of this tile.
+    #[inline]
+    unsafe fn multiply(&self, f: &Factors, tile: Waiting, sums: &mut Sums) {
+        let bands = tile.rows.div_ceil(BAND);
+        // SAFETY: the caller's word.
+        unsafe {
+            match (self.b.precision(), bands, tile.panels) {
+                (Precision::Int8, 2, 2) => multiply_int8::<2, 2>(f, sums),
+                (Precision::Int8, 2, _) => multiply_int8::<2, 1>(f, sums),
+                (Precision::Int8, _, 4) => multiply_int8::<1, 4>(f, sums),
+                (Precision::Int8, _, 2) => multiply_int8::<1, 2>(f, sums),
+                (Precision::Int8, _, _) => multiply_int8::<1, 1>(f, sums),
+                (_, 2, 2) => multiply_bf16::<2, 2>(f, sums),
+                (_, 2, _) => multiply_bf16::<2, 1>(f, sums),
+                (_, _, 4) => multiply_bf16::<1, 4>(f, sums),
+                (_, _, 2) => multiply_bf16::<1, 2>(f, sums),
+                (_, _, _) => multiply_bf16::<1, 1>(f, sums),
+            }
+        }
+    }
+
+    /// What is left to do for a tile, its sums complete; `row` and `panel` are the block's.
+    ///
+    /// # Safety
+    ///
+    /// The CPU has AVX-512 F, BW, DQ, VL and BF16; the sums of the tile's bands and panels are written.
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
+    unsafe fn finish(
+        &self,
+        tile: Waiting,
+        sums: &Sums,
+        a: &RowsAt,
+        row: usize,
+        panel: usize,
+        c: &mut Output,
+    ) {
+        let (row, panel) = (row + tile.row, panel + tile.panel);
+        let out = Out { product: self, tile, sums, a, row, panel };
+        // SAFETY: the caller's word; and of a residual the mask holds the columns that there are.
+        unsafe {
+            match self.epilogue {
+                Epilogue::None | Epilogue::Bias(_) => out.write(c, |_, _, _, x| x),
+                Epilogue::BiasActivation(_, Activation::Gelu) => {
+                    out.write(c, |_, _, _, x| rough_gelu_avx512(x))
+                }
+                Epilogue::BiasActivation(_, f) => {
+                    out.write(c, |_, _, _, x| x);
+                    if let (Output::F32(c), true) = (c, f != Activation::Linear) {
+                        let first = tile.panel * WIDTH;
+                        let cols = first..c.cols().min(first + tile.panels * WIDTH);
+                        let c = c.block(tile.row..tile.row + tile.rows, cols);
+                        finish(self.isa, self.epilogue, row, panel * WIDTH, c);
+                    }
+                }
+                Epilogue::BiasResidual(_, residual) => {
+                    let (first, stride) = (residual.row(row).as_ptr(), residual.row_stride());
+                    out.write(c, |i, col, mask, x| {
+                        let residual = first.wrapping_add(i * stride + col);
+                        _mm512_add_ps(x, _mm512_maskz_loadu_ps(mask, residual))
+                    })
+                }
+            }
+        }
+    }
+}
+
+/// A tile on its way out; `row` and `panel` are those of its first sum.
+struct Out<'a> {
+    product: &'a Product<'a>,
+    tile: Waiting,
+    sums: &'a Sums,
+    a: &'a RowsAt<'a>,
+    row: usize,
+    panel: usize,
+}
+
+impl Out<'_> {
+    /// Writes f(row of the tile, column of c, columns that there are, value) for all its sums.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Product::finish`].
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
+    unsafe fn write(
+        &self,
+        c: &mut Output,
+        f: impl Fn(usize, usize, __mmask16, __m512) -> __m512,
+    ) {
+        let Out { product, tile, sums, a, .. } = *self;
+        let rows_of = |band: usize| (tile.rows - band * BAND).min(BAND);
+        for band in 0..tile.rows.div_ceil(BAND) {
+            let (at, rows) = (tile.row + band * BAND, rows_of(band));
+            let scales = match product.b.precision() {
+                Precision::Int8 => &a.scales[self.row + band * BAND - a.first..][..rows],
+                _ => &[],
+            };
+            for p in 0..tile.panels {
+                let column = Column::of(product, self.panel + p);
+                let (block, i0) = (sums.block(band * tile.panels + p), band * BAND);
+                let out = |i: usize, x: __m512| f(i0 + i, column.col, column.mask, x);
+                match c {
+                    Output::F32(c) => {
+                        let (first, stride) = ((tile.panel + p) * WIDTH, c.row_stride());
+                        let mut part = c.block(at..at + rows, first..first + column.live);
+                        let to = part.as_mut_ptr();
+                        // SAFETY: rows of the block, and of each the columns that there are.
+                        column.each(block, rows, scales, |i, x| unsafe {
+                            _mm512_mask_storeu_ps(to.add(i * stride), column.mask, out(i, x))
+                        });
+                    }
+                    Output::Bf16 { made, row, col, .. } => {
+                        let first = (*col + (tile.panel + p) * WIDTH) / 2;
+                        // SAFETY: this thread alone writes these columns, eight words of each row.
+                        let to = unsafe { made.part(*row + at, rows, first, WIDTH / 2) };
+                        column.each(block, rows, scales, |i, x| unsafe {
+                            let pairs = std::mem::transmute::<__m256bh, __m256i>(
+                                _mm512_cvtneps_pbh(out(i, x)),
+                            );
+                            _mm256_storeu_si256(to.add(i * made.stride).cast(), pairs)
+                        });
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What all sums of a column of blocks have in common.
+struct Column {
+    col: usize,
+    /// Columns of c, 16 but for the last panel, and a bit for each.
+    live: usize,
+    mask: __mmask16,
+    bias: __m512,
+    /// int8: what a step of each column is worth.
+    worth: __m512,
+}
+
+impl Column {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq")]
+    fn of(product: &Product, panel: usize) -> Column {
+        let col = panel * WIDTH;
+        let live = (product.b.n() - col).min(WIDTH);
+        let bias = match product.epilogue.bias() {
+            Some(bias) => load16(&bias[..col + live], col),
+            None => _mm512_setzero_ps(),
+        };
+        // None but in int8.
+        let worth = load16(product.b.columns(panel).0, 0);
+        Column { col, live, mask: ((1u32 << live) - 1) as __mmask16, bias, worth }
+    }
+
+    /// f(row, value) for so many rows of a block of sums. In int8 each has a scale; else there are none.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq")]
+    fn each(
+        &self,
+        block: *const [u32; WIDTH],
+        rows: usize,
+        scales: &[f32],
+        f: impl Fn(usize, __m512),
+    ) {
+        assert!(rows <= BAND);
+        if scales.is_empty() {
+            for i in 0..rows {
+                // SAFETY: row i < 16 of a block that was written, of f32.
+                let sum = unsafe { _mm512_load_ps(block.add(i).cast()) };
+                f(i, _mm512_add_ps(sum, self.bias));
+            }
+        } else {
+            for (i, &scale) in scales.iter().enumerate().take(rows) {
+                // SAFETY: as above, of i32.
+                let sum = unsafe { _mm512_load_si512(block.add(i).cast()) };
+                let worth = _mm512_mul_ps(_mm512_set1_ps(scale), self.worth);
+                f(i, _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), worth, self.bias));
+            }
+        }
+    }
+}
