@@ -173,9 +173,8 @@ fn layer_norm_avx512(gamma: &[f32], beta: &[f32], eps: f32, y: &mut [f32]) {
     let whole = y.len() - y.len() % 16;
     let ((y, y_rest), (gamma, gamma_rest)) = (y.split_at_mut(whole), gamma.split_at(whole));
     let (beta, beta_rest) = beta.split_at(whole);
-    let normal = |x, gamma, beta| {
-        _mm512_fmadd_ps(_mm512_mul_ps(_mm512_sub_ps(x, mean), scale), gamma, beta)
-    };
+    let normal =
+        |x, gamma, beta| _mm512_fmadd_ps(_mm512_mul_ps(_mm512_sub_ps(x, mean), scale), gamma, beta);
     let (y, _) = y.as_chunks_mut::<16>();
     for ((y, gamma), beta) in y.iter_mut().zip(gamma.as_chunks().0).zip(beta.as_chunks().0) {
         *y = to_array16(normal(from_array16(y), from_array16(gamma), from_array16(beta)));

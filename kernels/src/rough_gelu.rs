@@ -14,8 +14,12 @@
 //! | level   | lanes | trick |
 //! |---------|-------|-------|
 //! | scalar  | 1     | |
-//! | AVX-512 | 16    | in the epilogue of AMX, behind the sums of the next tile |
+//! | NEON    | 4     | the same operations, and so the same bits |
+//! | AVX2    | 8     | the same |
+//! | AVX-512 | 16    | the same; with AMX behind the sums of the next tile |
 
+#[cfg(target_arch = "aarch64")]
+use std::arch::aarch64::*;
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
@@ -34,13 +38,47 @@ const P: [f32; 7] = [
 const LIMIT: f32 = 4.0;
 
 /// gelu x, the reference.
-#[cfg_attr(not(test), allow(dead_code))] // what the others are compared with
+#[inline]
 pub(crate) fn rough_gelu_scalar(x: f32) -> f32 {
     let a = if x.abs() > LIMIT { LIMIT } else { x.abs() }; // NaN stays
     let u = a * a;
     let p = P[..6].iter().rev().fold(P[6], |sum, &p| sum.mul_add(u, p));
     let s = if a * p > 0.5 { 0.5 } else { a * p };
     x.abs().mul_add(s, 0.5 * x)
+}
+
+/// gelu x of four lanes.
+#[cfg(target_arch = "aarch64")]
+#[inline]
+#[target_feature(enable = "neon")]
+pub(crate) fn rough_gelu_neon(x: float32x4_t) -> float32x4_t {
+    let magnitude = vabsq_f32(x);
+    let a = vminq_f32(vdupq_n_f32(LIMIT), magnitude); // NaN stays
+    let u = vmulq_f32(a, a);
+    let mut p = vdupq_n_f32(P[6]);
+    for i in (0..6).rev() {
+        p = vfmaq_f32(vdupq_n_f32(P[i]), p, u);
+    }
+    let s = vminq_f32(vdupq_n_f32(0.5), vmulq_f32(a, p));
+    vfmaq_f32(vmulq_n_f32(x, 0.5), magnitude, s)
+}
+
+/// gelu x of eight lanes.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+pub(crate) fn rough_gelu_avx2(x: __m256) -> __m256 {
+    let half = _mm256_set1_ps(0.5);
+    let magnitude = _mm256_andnot_ps(_mm256_set1_ps(-0.0), x);
+    // min returns its second operand when one is NaN.
+    let a = _mm256_min_ps(_mm256_set1_ps(LIMIT), magnitude);
+    let u = _mm256_mul_ps(a, a);
+    let mut p = _mm256_set1_ps(P[6]);
+    for i in (0..6).rev() {
+        p = _mm256_fmadd_ps(p, u, _mm256_set1_ps(P[i]));
+    }
+    let s = _mm256_min_ps(half, _mm256_mul_ps(a, p));
+    _mm256_fmadd_ps(magnitude, s, _mm256_mul_ps(half, x))
 }
 
 /// gelu x of sixteen lanes.
@@ -64,9 +102,8 @@ pub(crate) fn rough_gelu_avx512(x: __m512) -> __m512 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gelu::Activation;
-    #[cfg(target_arch = "x86_64")]
-    use crate::{Isa, Vectors};
+    use crate::gelu::{Activation, activate};
+    use crate::{Isa, MatMut};
 
     #[test]
     fn it_is_off_by_no_more_than_is_said_and_settles() {
@@ -76,32 +113,28 @@ mod tests {
             let most = if exact.abs() > 0.1 { exact.abs() / 512.0 } else { 1.9e-4 };
             assert!((y - exact).abs() <= most, "gelu({x}) = {exact}, not {y}");
         }
-        assert_eq!([4.0, 1e30, -4.0, -1e30, 0.0].map(rough_gelu_scalar), [4.0, 1e30, 0.0, 0.0, 0.0]);
+        assert_eq!(
+            [4.0, 1e30, -4.0, -1e30, 0.0].map(rough_gelu_scalar),
+            [4.0, 1e30, 0.0, 0.0, 0.0]
+        );
         assert!(rough_gelu_scalar(f32::NAN).is_nan());
     }
 
-    #[cfg(target_arch = "x86_64")]
     #[test]
-    fn lanes_have_the_bits_of_the_reference() {
-        for isa in Isa::available().into_iter().filter(|isa| isa.vectors() == Vectors::Avx512) {
-            for i in -20_000..20_000 {
-                let mut x: [f32; 16] =
-                    std::array::from_fn(|lane| (16 * i + lane as i32) as f32 / 30_000.0);
-                (x[3], x[5]) = (f32::NAN, f32::INFINITY * x[5]);
-                let mut y = [0.0; 16];
-                // SAFETY: the isa proves AVX-512.
-                unsafe { apply(&x, &mut y) };
-                for (x, y) in x.into_iter().zip(y) {
-                    let same = rough_gelu_scalar(x).to_bits() == y.to_bits() || x.is_nan() && y.is_nan();
-                    assert!(same || !x.is_finite(), "{x} on {}", isa.level());
-                }
+    fn every_level_has_the_bits_of_the_reference() {
+        let mut x: Vec<f32> = (-300_000..300_000).map(|i| i as f32 / 30_000.0).collect();
+        x.extend([f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN, -0.0, 1e-40]);
+        let want: Vec<u32> = x.iter().map(|&x| rough_gelu_scalar(x).to_bits()).collect();
+        for isa in Isa::available() {
+            let mut y = x.clone();
+            let len = y.len();
+            activate(isa, Activation::RoughGelu, MatMut::new(&mut y, 1, len));
+            for ((x, y), want) in x.iter().zip(y).zip(&want) {
+                assert!(y.to_bits() == *want || y.is_nan(), "gelu({x}) on {}", isa.level());
             }
+            let mut y = [f32::NAN; 37];
+            activate(isa, Activation::RoughGelu, MatMut::new(&mut y, 1, 37));
+            assert!(y.iter().all(|y| y.is_nan()));
         }
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f,avx512dq")]
-    fn apply(x: &[f32], y: &mut [f32]) {
-        crate::lanes::store16(y, 0, rough_gelu_avx512(crate::lanes::load16(x, 0)));
     }
 }

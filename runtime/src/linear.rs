@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use zhengzi_kernels::gemm::{
-    Epilogue, MadeRows, PackedB, Rows, gemm, gemm_rows, gemm_unpacked,
-};
+use zhengzi_kernels::gemm::{Epilogue, MadeRows, PackedB, Rows, gemm, gemm_rows, gemm_unpacked};
 use zhengzi_kernels::matrix::Shared;
 use zhengzi_kernels::{Isa, MatMut, MatRef, Precision, embedding, gelu::Activation};
 

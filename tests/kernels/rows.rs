@@ -22,7 +22,7 @@ const ACTIVATIONS: [Activation; 7] = [
 fn activation_f64(activation: Activation, x: f64) -> f64 {
     let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
     match activation {
-        Activation::Gelu => 0.5 * x * erfc_f64(-x / 2f64.sqrt()),
+        Activation::Gelu | Activation::RoughGelu => 0.5 * x * erfc_f64(-x / 2f64.sqrt()),
         Activation::GeluTanh => {
             let inner = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3));
             0.5 * x * (1.0 + inner.tanh())

@@ -3,14 +3,18 @@
 //! ```text
 //! for 16 queries at a time:
 //!     S = (Q log₂e / √d) Kᵀ       blocks of 16 × 16 scores, as the registers leave them
-//!     P = 2^(S − max)              written as rows of bf16, Σ P kept in f32
-//!     Y = (P V) / Σ P
+//!     P = 2^(S − max)              written as rows of bf16, and summed up as such
+//!     Y = mean V + (P V) / Σ P
 //! ```
 //!
 //! Q, K and V are rounded to bf16 once a head. e^x is 2^(x log₂e), so the factor goes into Q, and 2^x costs
-//! eight instructions: with f = x − ⌊x⌋ it is 2^⌊x⌋ · p(f), p a cubic with a relative error of 7.5e-5, a
+//! six instructions: with f = x − ⌊x⌋ it is 2^⌊x⌋ · p(f), p a cubic with a relative error of 7.5e-5, a
 //! fiftieth of what bf16 loses, and `vscalefps` does ⌊ ⌋ and the power. A query's scores lie in L1 until
 //! its weights are made, whatever n up to some hundreds.
+//!
+//! K and V are rounded without their means over the sentence. A constant taken off all keys changes all scores
+//! of a query alike, and so no weight; that of the values comes back at the end, since the rounded weights,
+//! over their own sum, add up to 1. So what all keys or values have in common costs no digits (`int8.rs`).
 //!
 //! Kᵀ and V lie in panels, as weights do (`../gemm/pack.rs`). What is beyond the last key has the weight 0.
 //! Where a score is no number, the whole row of y is none.
@@ -20,6 +24,7 @@
 
 use std::arch::x86_64::*;
 
+use super::centred::mean_avx512;
 use crate::gemm::amx::{BAND, Factors, Registers, Sums, multiply_bf16};
 use crate::gemm::{MadeRows, WIDTH, groups, transposed};
 use crate::lanes::*;
@@ -33,9 +38,11 @@ const P: [f32; 4] = [0.999_925_2, 0.695_833_5, 0.226_067_18, 0.078_024_52];
 pub(super) struct HeadScratch {
     /// Q log₂e / √d.
     queries: MadeRows,
-    /// Kᵀ: `[⌈n/16⌉][d/2][16]` words, whole fours of panels.
+    /// The means of keys and values: `[d]` each.
+    means: [Vec<f32>; 2],
+    /// (K − mean)ᵀ: `[⌈n/16⌉][d/2][16]` words, whole fours of panels.
     keys: Lines,
-    /// V: `[⌈d/16⌉][n/2][16]` words, whole fours of panels.
+    /// V − mean: `[⌈d/16⌉][n/2][16]` words, whole fours of panels.
     values: Lines,
     /// S of two bands: a block of 16 × 16 for every 16 keys.
     scores: Vec<Sums>,
@@ -75,32 +82,33 @@ pub(super) fn head(isa: Isa, qkv: [MatRef<f32>; 3], scratch: &mut HeadScratch, y
 ///
 /// The CPU has AMX, AVX-512 F, BW, DQ, VL and BF16; this thread has no [`Registers`].
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
-unsafe fn head_amx(
-    [q, k, v]: [MatRef<f32>; 3],
-    scratch: &mut HeadScratch,
-    mut y: MatMut<f32>,
-) {
-    let HeadScratch { queries, keys, values, scores, weights } = scratch;
+unsafe fn head_amx([q, k, v]: [MatRef<f32>; 3], scratch: &mut HeadScratch, mut y: MatMut<f32>) {
+    let HeadScratch { queries, means, keys, values, scores, weights } = scratch;
     let (n, d) = (y.rows(), y.cols());
     let (of_d, of_n) = (groups(Precision::Bf16, d), groups(Precision::Bf16, n));
     // Fours of panels are multiplied at once. What lies beyond the last key is never looked at.
     let fours = n.div_ceil(4 * WIDTH);
     let keys = keys.room(4 * fours * of_d);
     let values = values.room(d.next_multiple_of(4 * WIDTH) / WIDTH * of_n);
-    pack_keys(k, of_d, keys);
-    pack_values(v, of_n, values);
+    let [mean_of_k, mean_of_v] = means;
+    for (x, mean) in [(k, &mut *mean_of_k), (v, &mut *mean_of_v)] {
+        mean.resize(d, 0.0);
+        (0..d).step_by(WIDTH).for_each(|c| store16(mean, c, mean_avx512(x, c)));
+    }
+    pack_keys(k, mean_of_k, of_d, keys);
+    pack_values(v, mean_of_v, of_n, values);
     queries.room(n, of_d);
-    let scale = std::f32::consts::LOG2_E / (d as f32).sqrt();
+    let scale = _mm512_set1_ps(std::f32::consts::LOG2_E / (d as f32).sqrt());
     for i in 0..n {
         let (words, _) = queries.row(i);
         for (line, c) in words.as_chunks_mut::<WIDTH>().0.iter_mut().zip((0..).step_by(32)) {
-            store_line(line, pairs(q.row(i), c, scale));
+            store_line(line, pairs(|c| _mm512_mul_ps(load16(q.row(i), c), scale), c));
         }
     }
     weights.room(2 * BAND, of_n);
     scores.resize_with(scores.len().max(2 * fours), Sums::new);
     let (even, odd) = scores.split_at_mut(fours);
-    let mut scores = [even, &mut odd[..fours]];
+    let scores = [even, &mut odd[..fours]];
     let panels = d.div_ceil(WIDTH);
 
     // SAFETY: the caller's word.
@@ -131,8 +139,9 @@ unsafe fn head_amx(
             for block in 0..wide {
                 // SAFETY: row i of a block that was written.
                 let sum = unsafe { _mm512_load_ps(sums.block(block).add(i).cast()) };
-                let y = _mm512_mul_ps(sum, _mm512_set1_ps(share));
-                store16(row, (panel + block) * WIDTH, y);
+                let col = (panel + block) * WIDTH;
+                let y = _mm512_fmadd_ps(sum, _mm512_set1_ps(share), load16(mean_of_v, col));
+                store16(row, col, y);
             }
         }
     };
@@ -174,14 +183,16 @@ unsafe fn head_amx(
 
 /// Rows of K as Kᵀ in panels; the last may hold what was there before beyond the last key.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
-fn pack_keys(k: MatRef<f32>, groups: usize, lines: &mut [Line]) {
-    for (panel, lines) in lines.chunks_exact_mut(groups).enumerate().take(k.rows().div_ceil(WIDTH)) {
+fn pack_keys(k: MatRef<f32>, mean: &[f32], groups: usize, lines: &mut [Line]) {
+    for (panel, lines) in lines.chunks_exact_mut(groups).enumerate().take(k.rows().div_ceil(WIDTH))
+    {
         let live = WIDTH.min(k.rows() - panel * WIDTH);
         for (block, lines) in lines.chunks_exact_mut(WIDTH).enumerate() {
             let mut words = [_mm512_setzero_ps(); WIDTH];
             for (j, words) in words.iter_mut().enumerate().take(live) {
                 let row = k.row(panel * WIDTH + j);
-                *words = _mm512_castsi512_ps(pairs(row, 32 * block, 1.0));
+                let centred = |c| _mm512_sub_ps(load16(row, c), load16(mean, c));
+                *words = _mm512_castsi512_ps(pairs(centred, 32 * block));
             }
             for (line, words) in lines.iter_mut().zip(transposed(words)) {
                 store_line(&mut line.0, _mm512_castps_si512(words));
@@ -190,9 +201,9 @@ fn pack_keys(k: MatRef<f32>, groups: usize, lines: &mut [Line]) {
     }
 }
 
-/// Pairs of rows of V in panels, rows of zeros beyond the last key.
+/// Pairs of rows of V in panels, whatever beyond the last key.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
-fn pack_values(v: MatRef<f32>, groups: usize, lines: &mut [Line]) {
+fn pack_values(v: MatRef<f32>, mean: &[f32], groups: usize, lines: &mut [Line]) {
     let (n, d) = (v.rows(), v.cols());
     // Of 16 values of one row and 16 of the next: first beside first, and so on.
     let mut order = [0u16; 32];
@@ -205,13 +216,15 @@ fn pack_values(v: MatRef<f32>, groups: usize, lines: &mut [Line]) {
         let row = |j: usize| if j < n { v.row(j) } else { &[] };
         let (even, odd) = (row(2 * group), row(2 * group + 1));
         for (panel, c) in (0..d).step_by(WIDTH).enumerate() {
-            let both = bits(_mm512_cvtne2ps_pbh(load16(odd, c), load16(even, c)));
+            let mean = load16(mean, c);
+            let [even, odd] = [even, odd].map(|row| _mm512_sub_ps(load16(row, c), mean));
+            let both = bits(_mm512_cvtne2ps_pbh(odd, even));
             store_line(&mut lines[panel * groups + group].0, _mm512_permutexvar_epi16(order, both));
         }
     }
 }
 
-/// Row i of the scores, n of them, as weights; returns their sum before they are rounded.
+/// Row i of the scores, n of them, as weights; returns their sum.
 ///
 /// # Safety
 ///
@@ -242,20 +255,24 @@ unsafe fn weigh(scores: &[Sums], i: usize, n: usize, words: &mut [u32]) -> f32 {
     let most = _mm512_set1_ps(_mm512_reduce_max_ps(most));
 
     let (lines, beyond) = words.as_chunks_mut::<WIDTH>().0.split_at_mut(pairs);
-    let (mut sum, mut sums) = (_mm512_setzero_ps(), _mm512_setzero_ps());
+    // SAFETY: a word of two ones in bf16, sixteen times.
+    let ones: __m512bh = unsafe { std::mem::transmute([0x3f80_3f80_u32; WIDTH]) };
+    let (mut sum, mut other) = (_mm512_setzero_ps(), _mm512_setzero_ps());
     for (pair, line) in lines.iter_mut().enumerate() {
         let near = power_of_2(_mm512_sub_ps(score(2 * pair), most));
         let far = power_of_2(_mm512_sub_ps(score(2 * pair + 1), most));
-        (sum, sums) = (_mm512_add_ps(sum, near), _mm512_add_ps(sums, far));
-        store_line(line, bits(_mm512_cvtne2ps_pbh(far, near)));
+        let weights = _mm512_cvtne2ps_pbh(far, near);
+        (sum, other) = (_mm512_dpbf16_ps(other, weights, ones), sum);
+        store_line(line, bits(weights));
     }
     if let Some((line, beyond)) = beyond.split_first_mut() {
         let [near, far] = [near, far].map(|x| power_of_2(_mm512_sub_ps(x, most)));
-        (sum, sums) = (_mm512_add_ps(sum, near), _mm512_add_ps(sums, far));
-        store_line(line, bits(_mm512_cvtne2ps_pbh(far, near)));
+        let weights = _mm512_cvtne2ps_pbh(far, near);
+        sum = _mm512_dpbf16_ps(sum, weights, ones);
+        store_line(line, bits(weights));
         beyond.iter_mut().for_each(|line| *line = [0; WIDTH]);
     }
-    _mm512_reduce_add_ps(_mm512_add_ps(sum, sums))
+    _mm512_reduce_add_ps(_mm512_add_ps(sum, other))
 }
 
 /// 2^x.
@@ -270,13 +287,11 @@ fn power_of_2(x: __m512) -> __m512 {
     _mm512_scalef_ps(p, x)
 }
 
-/// Values `c..c + 32` of a row, times a factor, as 16 words; zeros beyond its end.
+/// f(c) and f(c + 16) as 16 words.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512bf16")]
-fn pairs(row: &[f32], c: usize, scale: f32) -> __m512i {
-    let scale = _mm512_set1_ps(scale);
-    let [near, far] = [c, c + WIDTH].map(|c| _mm512_mul_ps(load16(row, c), scale));
-    bits(_mm512_cvtne2ps_pbh(far, near))
+fn pairs(f: impl Fn(usize) -> __m512, c: usize) -> __m512i {
+    bits(_mm512_cvtne2ps_pbh(f(c + WIDTH), f(c)))
 }
 
 #[inline]

@@ -233,7 +233,7 @@ fn pack_values_avx512(v: MatRef<f32>, mean: &mut [f32], panels: &mut Int8Panels)
 #[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq")]
-fn mean_avx512(x: MatRef<f32>, first: usize) -> __m512 {
+pub(super) fn mean_avx512(x: MatRef<f32>, first: usize) -> __m512 {
     let mut sum = _mm512_setzero_ps();
     for j in 0..x.rows() {
         sum = _mm512_add_ps(sum, load16(x.row(j), first));

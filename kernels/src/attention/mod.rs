@@ -28,12 +28,12 @@ mod int8;
 use std::cell::RefCell;
 use std::ops::Range;
 
+#[cfg(target_arch = "x86_64")]
+use crate::Level;
 use crate::cuda::{self, Float, Launch, constant};
 use crate::gemm::{LONGEST, Scratch, adds_products_of_bytes, product, tall};
 use crate::ragged::assert_offsets;
 use crate::softmax::softmax_rows;
-#[cfg(target_arch = "x86_64")]
-use crate::Level;
 use crate::{Isa, MatMut, MatRef, Precision, parallel};
 
 /// Scores that wait for their product with v in L1: 32 KiB. Keys and values pass by once for each tile

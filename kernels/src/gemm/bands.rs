@@ -21,13 +21,13 @@
 use std::arch::x86_64::*;
 use std::ops::Range;
 
+use super::Epilogue;
 use super::amx::{BAND, Factors, Registers, Sums, multiply_bf16, multiply_int8};
 use super::blocking::{MADE, Product};
 use super::epilogue::finish;
 use super::pack::WIDTH;
 use super::rows::{MadeRows, Maker, Rows, RowsApart, RowsAt, groups};
 use super::tile::{Left, Microkernel};
-use super::Epilogue;
 use crate::gelu::Activation;
 use crate::lanes::load16;
 use crate::rough_gelu::rough_gelu_avx512;
@@ -148,7 +148,11 @@ impl Product<'_> {
             return;
         }
         let (words, groups) = (self.b.words(panel, 0), self.b.stride() / WIDTH);
-        assert!(words.len() >= panels * self.b.stride(), "{panels} panels in {} words", words.len());
+        assert!(
+            words.len() >= panels * self.b.stride(),
+            "{panels} panels in {} words",
+            words.len()
+        );
         assert!(a.k == groups, "rows of {} groups times panels of {groups}", a.k);
         let (mut sums, mut turn) = ([Sums::new(), Sums::new()], 0);
         let mut waiting: Option<Waiting> = None;
@@ -228,7 +232,7 @@ impl Product<'_> {
         unsafe {
             match self.epilogue {
                 Epilogue::None | Epilogue::Bias(_) => out.write(c, |_, _, _, x| x),
-                Epilogue::BiasActivation(_, Activation::Gelu) => {
+                Epilogue::BiasActivation(_, Activation::RoughGelu) => {
                     out.write(c, |_, _, _, x| rough_gelu_avx512(x))
                 }
                 Epilogue::BiasActivation(_, f) => {
@@ -270,11 +274,7 @@ impl Out<'_> {
     /// As for [`Product::finish`].
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
-    unsafe fn write(
-        &self,
-        c: &mut Output,
-        f: impl Fn(usize, usize, __mmask16, __m512) -> __m512,
-    ) {
+    unsafe fn write(&self, c: &mut Output, f: impl Fn(usize, usize, __mmask16, __m512) -> __m512) {
         let Out { product, tile, sums, a, .. } = *self;
         let rows_of = |band: usize| (tile.rows - band * BAND).min(BAND);
         for band in 0..tile.rows.div_ceil(BAND) {

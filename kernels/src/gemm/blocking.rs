@@ -160,7 +160,13 @@ impl Product<'_> {
     }
 
     /// Some rows of a, as the kernel wants them.
-    pub(super) fn make(&self, maker: Maker, a: MatRef<f32>, rows: Range<usize>, made: &mut MadeRows) {
+    pub(super) fn make(
+        &self,
+        maker: Maker,
+        a: MatRef<f32>,
+        rows: Range<usize>,
+        made: &mut MadeRows,
+    ) {
         made.room(rows.len(), self.b.stride() / WIDTH);
         for (i, from) in rows.enumerate() {
             let (words, scale) = made.row(i);
@@ -169,7 +175,14 @@ impl Product<'_> {
     }
 
     /// c, whose first values are those of `row` and `panel`, on this thread.
-    fn sweep(&self, kernel: &Microkernel, a: &RowsAt, row: usize, panel: usize, mut c: MatMut<f32>) {
+    fn sweep(
+        &self,
+        kernel: &Microkernel,
+        a: &RowsAt,
+        row: usize,
+        panel: usize,
+        mut c: MatMut<f32>,
+    ) {
         // Rows of a single tile use each panel once: nothing is gained by keeping it.
         let whole = c.rows() <= kernel.rows() || kernel.left != Left::InPlace;
         for steps in even(a.k, if whole { a.k } else { KC }, a.per_group) {

@@ -18,7 +18,7 @@ use std::arch::x86_64::*;
 use std::ops::Range;
 
 use crate::gelu::{Activation, activate_rows};
-use crate::{Isa, MatMut, MatRef};
+use crate::{Isa, MatMut, MatRef, Precision};
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use crate::{Vectors, lanes::*};
 
@@ -49,6 +49,17 @@ impl<'a> Epilogue<'a> {
         }
     }
 
+    /// The same for a product in this precision: no GELU is finer than what will read it.
+    pub(super) fn no_finer_than(self, precision: Precision) -> Epilogue<'a> {
+        match (self, precision) {
+            (
+                Epilogue::BiasActivation(bias, Activation::Gelu),
+                Precision::Bf16 | Precision::Int8,
+            ) => Epilogue::BiasActivation(bias, Activation::RoughGelu),
+            (other, _) => other,
+        }
+    }
+
     /// What every sum begins with.
     pub(super) fn bias(&self) -> Option<&'a [f32]> {
         match *self {
@@ -62,7 +73,7 @@ impl<'a> Epilogue<'a> {
     /// Whether its values can be written in bf16 as they come, and 0 remains 0.
     #[cfg(target_arch = "x86_64")]
     pub(super) fn is_written_in_bf16(&self) -> bool {
-        matches!(self, Epilogue::BiasActivation(_, Activation::Gelu | Activation::Linear))
+        matches!(self, Epilogue::BiasActivation(_, Activation::RoughGelu | Activation::Linear))
     }
 
     /// Asserts that it fits c `[m, n]`.

@@ -84,14 +84,14 @@ pub use int8_mma::int8_mma_launch;
 pub use pack::PackedB;
 pub(crate) use pack::{Panels, WIDTH};
 pub(crate) use quantize::scale;
-pub(crate) use rows::{Maker, bytes, groups};
 pub use rows::{MadeRows, Rows, make};
+pub(crate) use rows::{Maker, bytes, groups};
 pub(crate) use scratch::{Int8Panels, Scratch};
 
 pub use quantize::quantize_launch;
+pub use thin::thin_launch;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use transpose::transposed;
-pub use thin::thin_launch;
 
 use crate::{Isa, Level, MatMut, MatRef, Precision, parallel};
 pub(crate) use blocking::LONGEST;
@@ -106,7 +106,7 @@ pub fn gemm<'a>(
     epilogue: Epilogue<'a>,
     c: MatMut<f32>,
 ) {
-    let a = a.into();
+    let (a, epilogue) = (a.into(), epilogue.no_finer_than(b.precision()));
     assert_fit(a, b.panels(), &epilogue, (c.rows(), c.cols()));
     assert!(b.precision() != Precision::Int8 || b.k() <= LONGEST, "a sum of {} in int8", b.k());
     Product { isa, a, b: b.panels(), epilogue }.run_shared(c);
@@ -122,6 +122,7 @@ pub fn gemm_rows<'c>(
     mut c: MatMut<'c, f32>,
     made: &'c mut MadeRows,
 ) -> Rows<'c> {
+    let epilogue = epilogue.no_finer_than(b.precision());
     let maker = Maker::of(isa, b.precision());
     #[cfg(target_arch = "x86_64")]
     if maker.is_some_and(|maker| maker.is_bf16()) && epilogue.is_written_in_bf16() {

@@ -239,7 +239,13 @@ impl RowsApart {
     /// # Safety
     ///
     /// As for [`RowsApart::row`], for these words of these rows.
-    pub(super) unsafe fn part(&self, row: usize, rows: usize, word: usize, words: usize) -> *mut u32 {
+    pub(super) unsafe fn part(
+        &self,
+        row: usize,
+        rows: usize,
+        word: usize,
+        words: usize,
+    ) -> *mut u32 {
         assert!(row + rows <= self.rows, "rows {row} + {rows} of {}", self.rows);
         assert!(word + words <= self.groups, "words {word} + {words} of {}", self.groups);
         // SAFETY: there are so many rows of so many words.

@@ -105,7 +105,13 @@ impl Encoder {
                     let (mut x, mut y, mut wide) =
                         (top(&mut x, m), top(&mut y, m), top(&mut wide, m));
                     let context = top(&mut context, m);
-                    layer.feed(isa, context.as_ref(), (&mut x, &mut y, &mut wide), &mut made, profile);
+                    layer.feed(
+                        isa,
+                        context.as_ref(),
+                        (&mut x, &mut y, &mut wide),
+                        &mut made,
+                        profile,
+                    );
                     return profile.step(Step::Head, || head(x.as_ref()));
                 }
                 _ => {
