@@ -67,6 +67,7 @@ valgrind:
 
 # Licences, bans and sources of all dependencies (needs cargo-deny).
 deny:
+    cargo fetch --locked
     cargo deny --offline check licenses bans sources
 
 # Tarballs with binary, manual and completions, and their SHA256SUMS, into target/packages.

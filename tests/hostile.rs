@@ -6,7 +6,7 @@
 
 mod payloads;
 mod random;
-mod row;
+pub mod row;
 
 mod bombs;
 mod command;

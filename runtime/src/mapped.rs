@@ -67,7 +67,7 @@ struct Stamp {
     modified: Option<SystemTime>,
 }
 
-/// Systems tell the time of a change in steps of up to 10 ms.
+/// Systems tell the time of a change in steps of up to 16 ms.
 const STEP: Duration = Duration::from_millis(20);
 
 impl Stamp {
@@ -77,16 +77,13 @@ impl Stamp {
     }
 
     /// A stamp that no later change has: of a file that was changed just now, another change in the
-    /// same step would not be seen, so the step is waited for. `None` if that other change came.
+    /// same step would not be seen, so the rest of it is waited for. `None` if that change came.
     fn at_rest(file: &File) -> io::Result<Option<Stamp>> {
         let stamp = Stamp::of(file)?;
-        match stamp.modified.and_then(|modified| modified.elapsed().ok()) {
-            Some(age) if age < STEP => {
-                thread::sleep(STEP);
-                Ok(Stamp::of(file).map(|now| (now == stamp).then_some(now))?)
-            }
-            _ => Ok(Some(stamp)),
-        }
+        let age = stamp.modified.and_then(|modified| modified.elapsed().ok());
+        let Some(rest) = age.and_then(|age| STEP.checked_sub(age)) else { return Ok(Some(stamp)) };
+        thread::sleep(rest);
+        Ok((Stamp::of(file)? == stamp).then_some(stamp))
     }
 }
 

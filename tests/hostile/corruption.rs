@@ -10,7 +10,7 @@ use std::sync::Arc;
 use zhengzi_model::electra::{Config, Discriminator};
 use zhengzi_runtime::Checkpoint;
 
-use super::row::{Everything, everything};
+use super::row::{Everything, everything, settle};
 use super::{Random, Row};
 use crate::checkpoint::golden;
 
@@ -39,6 +39,7 @@ fn c1_a_file_cut_at_any_byte_is_refused() {
         // Downwards, so that each is a cut of the one before.
         for length in (0..fs::metadata(&file).unwrap().len()).rev() {
             cut.set_len(length).unwrap();
+            settle(&cut);
             let read = row.read_file(&path);
             assert!(read.is_err(), "{} cut to {length} bytes was accepted", file.display());
             lengths += 1;
@@ -184,6 +185,7 @@ fn cut_real(mut row: Row, file: &Path, described: usize, anywhere: usize) {
     let inputs = lengths.len();
     for length in lengths {
         cut.set_len(length as u64).unwrap();
+        settle(&cut);
         assert!(row.read_file(&path).is_err(), "cut to {length} bytes");
     }
     eprintln!("C1 real model: {all} bytes are description");
@@ -269,6 +271,7 @@ impl Turned {
         let mut put = |byte: u8| {
             self.copy.seek(SeekFrom::Start(at as u64)).unwrap();
             self.copy.write_all(&[byte]).unwrap();
+            settle(&self.copy);
         };
         put(byte ^ (1 << (bit % 8)));
         let result = work(&self.path);

@@ -4,7 +4,8 @@
 //! whatever the file declares. Each row ends by stating how many inputs it tried, so that the
 //! page on reliability is no estimate.
 
-use std::fs;
+use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -49,8 +50,7 @@ impl Row {
     /// Reads a file of these bytes to its last number.
     pub fn read(&mut self, bytes: &[u8]) -> Result<Everything, String> {
         let path = self.path();
-        fs::write(&path, bytes).unwrap();
-        settled(&path);
+        write_settled(&path, bytes);
         self.read_file(&path)
     }
 
@@ -61,8 +61,7 @@ impl Row {
     /// Loads the discriminator in a file of these bytes: what it holds, if it does.
     pub fn load(&mut self, bytes: &[u8], config: &Config) -> Result<Everything, String> {
         let path = self.path();
-        fs::write(&path, bytes).unwrap();
-        settled(&path);
+        write_settled(&path, bytes);
         self.opened(&path, |path| {
             let checkpoint = Arc::new(Checkpoint::open(path).map_err(|error| error.to_string())?);
             let cpu = crate::electra::best();
@@ -141,9 +140,14 @@ fn values(checkpoint: &Checkpoint) -> Result<Everything, CheckpointError> {
     read.collect()
 }
 
-/// Dates a file back: one that was written to just now is waited for when it is opened, a few milliseconds
-/// each, and here there are tens of thousands.
-pub fn settled(path: &Path) {
-    let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+/// Dates a file back: one that was written to just now is waited for when it is opened, up to
+/// 20 ms, and here there are tens of thousands.
+pub fn settle(file: &File) {
     file.set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
+}
+
+fn write_settled(path: &Path, bytes: &[u8]) {
+    let mut file = File::create(path).unwrap();
+    file.write_all(bytes).unwrap();
+    settle(&file);
 }

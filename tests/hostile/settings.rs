@@ -167,7 +167,7 @@ fn t3_a_vocabulary_that_is_not_the_models_is_refused() {
         ("a page", b"<!DOCTYPE html><html>".to_vec(), "a web page"),
         ("a pointer", b"version https://git-lfs.github.com/spec/v1\n".to_vec(), "git lfs pull"),
         ("a long line twice", format!("{0}\n{0}\n", "字".repeat(100_000)).into(), "both read"),
-        ("three megabytes", "字\n".repeat(800_000).into(), "longer than 2097152 bytes"),
+        ("five megabytes", "字\n".repeat(1_300_000).into(), "longer than 4194304 bytes"),
     ];
     let inputs = cases.len();
     for (what, bytes, reason) in cases {

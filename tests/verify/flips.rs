@@ -13,6 +13,7 @@ use zhengzi_runtime::{Checkpoint, Cpu, DType};
 
 use super::{faults, golden, said, sha256, verify};
 use crate::electra::weights::ids;
+use crate::hostile::row::settle;
 
 /// A file whose bits are turned one at a time.
 struct Flipped {
@@ -43,6 +44,7 @@ impl Flipped {
     fn put(&mut self, at: usize, byte: u8) {
         self.file.seek(SeekFrom::Start(at as u64)).unwrap();
         self.file.write_all(&[byte]).unwrap();
+        settle(&self.file);
     }
 }
 

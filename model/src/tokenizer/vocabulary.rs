@@ -40,9 +40,9 @@ struct Edge {
 
 type Refusal = (String, &'static str);
 
-/// Bytes of a vocabulary: twice that of the 120,000 tokens of multilingual BERT. The trie takes some
-/// fifty bytes for each of them.
-pub(super) const LIMIT: usize = 2 << 20;
+/// Bytes of a vocabulary: four times that of the 120,000 tokens of multilingual BERT. The trie takes
+/// some forty bytes for each of them.
+pub(super) const LIMIT: usize = 4 << 20;
 
 impl Vocabulary {
     /// Reads the lines. The error is what was wrong and what to do.
