@@ -53,7 +53,12 @@ pub fn layer_norm_rows<'a>(
     let norm = Norm::new(gamma, beta, eps, y.cols());
     made.room(y.rows(), groups(precision, y.cols()));
     let apart = made.apart();
-    parallel::over_rows(y, gamma.len(), |first, mut y| {
+    let (rows, cols) = (y.rows(), y.cols().max(1));
+    let each = parallel::share(rows).unwrap_or_else(|| {
+        let pieces = parallel::pieces(rows * cols, parallel::threads());
+        rows.div_ceil(pieces).max(1)
+    });
+    parallel::over_blocks(y, each, cols, &|first, _, mut y| {
         for i in 0..y.rows() {
             norm.row(isa, y.row_mut(i));
             // SAFETY: each row is in one piece.

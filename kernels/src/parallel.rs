@@ -49,7 +49,7 @@ use std::io;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, TryLockError};
 use std::thread::{self, JoinHandle};
 
@@ -83,7 +83,7 @@ impl Crew {
         for i in 1..threads {
             let board = Arc::clone(&crew.board);
             let thread = thread::Builder::new().name(format!("zhengzi-{i}"));
-            crew.helpers.push(thread.spawn(move || board.serve())?);
+            crew.helpers.push(thread.spawn(move || board.serve(i))?);
         }
         Ok(crew)
     }
@@ -158,8 +158,10 @@ struct Line<T>(T);
 struct Board {
     /// Counts openings and closings: odd while a job is open.
     turn: Line<AtomicU32>,
-    /// The first piece that nobody has claimed.
+    /// The first piece that nobody has claimed, of more pieces than threads.
     next: Line<AtomicUsize>,
+    /// A bit for each piece that somebody has claimed, of no more pieces than threads.
+    claimed: Line<AtomicU64>,
     /// Helpers that may be reading the job.
     inside: Line<AtomicUsize>,
     /// Written by the leader, while no job is open and nobody is inside.
@@ -177,6 +179,7 @@ struct Board {
 struct Job {
     piece: *const (dyn Fn(usize) + Sync),
     pieces: usize,
+    threads: usize,
 }
 
 // SAFETY: of its fields only `job` is not Send and Sync by itself. It is written by the leader while no
@@ -188,24 +191,25 @@ unsafe impl Send for Board {}
 
 impl Board {
     /// Does all pieces of a job together with whoever helps.
-    fn lead(&self, pieces: usize, piece: &(dyn Fn(usize) + Sync)) {
+    fn lead(&self, threads: usize, pieces: usize, piece: &(dyn Fn(usize) + Sync)) {
         // SAFETY: only the lifetime is forgotten. `Open` does not let this function end, be it
         // by a panic, before every helper has left the job.
         let piece: *const (dyn Fn(usize) + Sync + 'static) =
             unsafe { std::mem::transmute(ptr::from_ref(piece)) };
-        let job = Job { piece, pieces };
+        let job = Job { piece, pieces, threads };
         // SAFETY: this thread alone leads, the last job was closed and everybody has left it
         // (`Open::drop`), and who enters now sees that none is open and does not look.
         unsafe { *self.job.get() = Some(job) };
         *self.panic.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.next.0.store(0, SeqCst);
+        self.claimed.0.store(0, SeqCst);
         self.turn.0.fetch_add(1, SeqCst);
         let open = Open(self);
         self.wake();
         {
             let _alone = Seat::take(ALONE);
             // SAFETY: `piece` is borrowed until this function ends.
-            unsafe { self.claim(job) };
+            unsafe { self.claim(job, 0) };
         }
         drop(open);
         if let Some(panic) = self.panic.lock().unwrap_or_else(PoisonError::into_inner).take() {
@@ -214,7 +218,7 @@ impl Board {
     }
 
     /// A helper's life.
-    fn serve(&self) {
+    fn serve(&self, me: usize) {
         let mut seen = 0;
         while let Some(turn) = self.wait(seen) {
             seen = turn;
@@ -227,7 +231,7 @@ impl Board {
                 let outcome = catch_unwind(AssertUnwindSafe(|| {
                     if let Some(job) = job {
                         // SAFETY: what an open job points to is alive.
-                        unsafe { self.claim(job) }
+                        unsafe { self.claim(job, me) }
                     }
                 }));
                 if let Err(panic) = outcome {
@@ -238,14 +242,23 @@ impl Board {
         }
     }
 
-    /// Does pieces until all are claimed.
+    /// Does pieces until all are claimed. Where there is one for each thread, thread `me` begins with its own:
+    /// from step to step the same rows are then in the same cache.
     ///
     /// # Safety
     ///
     /// What `job` points to must be alive until this returns.
-    unsafe fn claim(&self, job: Job) {
+    unsafe fn claim(&self, job: Job, me: usize) {
         // SAFETY: the caller's word.
         let piece = unsafe { &*job.piece };
+        if job.pieces <= job.threads.min(u64::BITS as usize) {
+            for i in (0..job.pieces).map(|i| (me + i) % job.pieces) {
+                if self.claimed.0.fetch_or(1 << i, SeqCst) >> i & 1 == 0 {
+                    piece(i);
+                }
+            }
+            return;
+        }
         loop {
             let i = self.next.0.fetch_add(1, SeqCst);
             if i >= job.pieces {
@@ -317,12 +330,12 @@ pub fn threads() -> usize {
 /// Calls `piece(0)`, `piece(1)`, … `piece(pieces − 1)`, each once, together with this thread's crew.
 /// Inside a piece nothing is shared again.
 pub fn each(pieces: usize, piece: &(dyn Fn(usize) + Sync)) {
-    let board = PLACE.get().board;
+    let Place { board, threads } = PLACE.get();
     if board.is_null() || pieces < 2 {
         return (0..pieces).for_each(piece);
     }
     // SAFETY: a place with a board is taken in `Crew::run` only, which borrows the crew meanwhile.
-    unsafe { &*board }.lead(pieces, piece);
+    unsafe { &*board }.lead(threads, pieces, piece);
 }
 
 /// How many pieces to cut something into that costs so many steps and can be cut into `most`:
@@ -334,6 +347,20 @@ pub(crate) fn pieces(work: usize, most: usize) -> usize {
         threads => (work / WORTH_A_PIECE).min(4 * threads).min(most).max(1),
     }
 }
+
+/// Rows from which on each thread of a crew had better have a share of them, the same in every step, and how many.
+/// What a thread wrote is then in its own cache: to fetch a line that another core has just written
+/// takes several times as long as one of W from L3.
+pub(crate) fn share(rows: usize) -> Option<usize> {
+    let each = rows.div_ceil(threads()).next_multiple_of(GRAIN);
+    (rows >= threads() * WORTH_A_SHARE).then_some(each)
+}
+
+/// With as many rows the products take about as long as to read W from L3, which each thread then does.
+const WORTH_A_SHARE: usize = 64;
+
+/// Shares are whole tiles of AMX, the tallest that there are.
+const GRAIN: usize = 32;
 
 /// Calls `f(first row, rows)` on blocks that together are `y`. A row costs `work` steps.
 pub(crate) fn over_rows(y: MatMut<f32>, work: usize, f: impl Fn(usize, MatMut<f32>) + Sync) {

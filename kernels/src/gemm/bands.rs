@@ -44,6 +44,10 @@ pub(super) const INT8: Microkernel =
 /// Words of rows of a that stay in L2 while panels pass by: a megabyte, half of a large L2.
 const IN_L2: usize = 256 << 10;
 
+/// Multiply-adds (of words) that are a step when work is shared: half of what a cycle of AMX does, since W
+/// comes no faster.
+const A_STEP: usize = 128;
+
 /// Where a product goes.
 pub(super) enum Output<'a> {
     /// c, from its first row and column on.
@@ -92,25 +96,52 @@ struct Waiting {
 }
 
 impl Product<'_> {
-    /// All of c as rows of bf16 for the next product, shared by this thread's crew.
+    /// All of c, shared by this thread's crew.
+    pub(super) fn share_bands(&self, c: MatMut<f32>) {
+        let (rows, cols) = self.shares_of_bands(c.rows(), c.cols());
+        parallel::over_blocks(c, rows, cols, &|row, col, c| {
+            self.bands(row, col / WIDTH, Output::F32(c))
+        });
+    }
+
+    /// The same as rows of bf16 for the next product.
     pub(super) fn run_into_bf16(&self, made: &mut MadeRows) {
-        let (rows, n) = (self.a.rows(), self.b.n());
-        made.room(rows, groups(Precision::Bf16, n));
-        let (panels, apart) = (n.div_ceil(WIDTH), made.apart());
-        let pieces = self.pieces_of_bands(rows, panels);
-        let cols = panels.div_ceil(pieces).next_multiple_of(2) * WIDTH;
-        parallel::each(n.div_ceil(cols.max(1)), &|i| {
-            let (col, last) = (i * cols, n.min((i + 1) * cols));
-            if last == n {
-                for i in 0..rows {
-                    // SAFETY: behind the last panel, which is this piece's, nobody writes.
+        let (m, n) = (self.a.rows(), self.b.n());
+        made.room(m, groups(Precision::Bf16, n));
+        let (apart, panels) = (made.apart(), n.div_ceil(WIDTH));
+        let (rows, cols) = self.shares_of_bands(m, n);
+        let across = n.div_ceil(cols);
+        parallel::each(m.div_ceil(rows) * across, &|i| {
+            let (row, col) = (i / across * rows, i % across * cols);
+            let (bottom, right) = (m.min(row + rows), n.min(col + cols));
+            if right == n {
+                for i in row..bottom {
+                    // SAFETY: behind the last panel, which is this piece's, nobody else writes.
                     let (words, _) = unsafe { apart.row(i) };
                     words[panels * WIDTH / 2..].fill(0);
                 }
             }
-            let c = Output::Bf16 { made: apart, row: 0, col, rows, cols: last - col };
-            self.bands(0, col / WIDTH, c);
+            let (rows, cols) = (bottom - row, right - col);
+            let c = Output::Bf16 { made: apart, row, col, rows, cols };
+            self.bands(row, col / WIDTH, c);
         });
+    }
+
+    /// Rows and columns of c for each thread. Few rows are multiplied faster than W is read: then each thread
+    /// takes columns, and W is read once. Many rows are a share each, and stay in their thread's L2.
+    fn shares_of_bands(&self, m: usize, n: usize) -> (usize, usize) {
+        let (threads, panels) = (parallel::threads(), n.div_ceil(WIDTH));
+        let (all, even) = ((m.max(1), n.max(1)), |count: usize, grain: usize| {
+            count.div_ceil(threads).next_multiple_of(grain).max(1)
+        });
+        if let Some(rows) = parallel::share(m) {
+            return (rows, all.1);
+        }
+        let work = m.next_multiple_of(BAND).max(2 * BAND) * panels * self.b.stride() / A_STEP;
+        match parallel::pieces(work, threads.min(panels.div_ceil(2))) {
+            1 => all,
+            _ => (all.0, even(panels, 2) * WIDTH),
+        }
     }
 
     /// The block of c that begins at `row` and `panel` (of a and of b), on this thread.

@@ -43,10 +43,6 @@ const IN_L2: usize = 128 << 10;
 /// Multiply-adds (of words) that are a step when work is shared: a cycle of AVX-512.
 pub(super) const A_STEP: usize = 32;
 
-/// The same with AMX, and how many rows take as long as to read W, which few rows wait for.
-const A_STEP_OF_AMX: usize = 128;
-const ROWS_OF_READING: usize = 32;
-
 /// Columns of the widest tile of any kernel.
 const WIDEST: usize = 4 * WIDTH;
 
@@ -73,6 +69,7 @@ impl Product<'_> {
     /// All of c, shared by this thread's crew where that pays.
     pub(super) fn run_shared(&self, c: MatMut<f32>) {
         let kernel = self.kernel();
+        #[cfg(target_arch = "x86_64")]
         if kernel.left == Left::Bands {
             return self.share_bands(c);
         }
@@ -102,22 +99,6 @@ impl Product<'_> {
         parallel::over_blocks(c, rows.max(1), cols.max(1), &|row, col, c| {
             self.block(row, col / WIDTH, c)
         });
-    }
-
-    /// With AMX W is read more slowly than it is multiplied: each thread takes columns of c, so that W is
-    /// read once.
-    fn share_bands(&self, c: MatMut<f32>) {
-        let panels = c.cols().div_ceil(WIDTH);
-        let pieces = self.pieces_of_bands(c.rows(), panels);
-        let cols = (panels.div_ceil(pieces).next_multiple_of(2) * WIDTH).max(1);
-        parallel::over_blocks(c, usize::MAX, cols, &|row, col, c| self.block(row, col / WIDTH, c));
-    }
-
-    /// Blocks of columns for as many threads as are worth it.
-    pub(super) fn pieces_of_bands(&self, rows: usize, panels: usize) -> usize {
-        let rows = rows.next_multiple_of(WIDTH).max(ROWS_OF_READING);
-        let work = rows * panels * self.b.stride() / A_STEP_OF_AMX;
-        parallel::pieces(work, parallel::threads().min(panels.div_ceil(2)))
     }
 
     /// All of c, on this thread.

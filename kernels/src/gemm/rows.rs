@@ -81,8 +81,10 @@ pub fn make<'a>(
     let Some(maker) = Maker::of(isa, precision) else { return Rows::F32(x) };
     made.room(x.rows(), groups(precision, x.cols()));
     let (rows, apart) = (x.rows(), made.apart());
-    let pieces = parallel::pieces(rows * x.cols() / 8, rows.div_ceil(WIDTH));
-    let each = rows.div_ceil(pieces).max(1);
+    let each = parallel::share(rows).unwrap_or_else(|| {
+        let pieces = parallel::pieces(rows * x.cols() / 4, parallel::threads());
+        rows.div_ceil(pieces).max(1)
+    });
     parallel::each(rows.div_ceil(each), &|piece| {
         for i in piece * each..rows.min((piece + 1) * each) {
             // SAFETY: each row is in one piece.
