@@ -356,6 +356,11 @@ pub(crate) fn share(rows: usize) -> Option<usize> {
     (rows >= threads() * WORTH_A_SHARE).then_some(each)
 }
 
+/// Columns for each thread of a crew, where one takes the same in several steps: whole pairs of panels.
+pub(crate) fn columns(cols: usize) -> usize {
+    cols.div_ceil(threads()).next_multiple_of(GRAIN).max(1)
+}
+
 /// With as many rows the products take about as long as to read W from L3, which each thread then does.
 const WORTH_A_SHARE: usize = 64;
 

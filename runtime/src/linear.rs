@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use zhengzi_kernels::gemm::{Epilogue, MadeRows, PackedB, Rows, gemm, gemm_rows, gemm_unpacked};
+use zhengzi_kernels::gemm::{
+    Epilogue, MadeRows, PackedB, Rows, gemm, gemm_parts, gemm_rows, gemm_unpacked,
+};
 use zhengzi_kernels::matrix::Shared;
 use zhengzi_kernels::{Isa, MatMut, MatRef, Precision, embedding, gelu::Activation};
 
@@ -33,6 +35,11 @@ impl Linear {
     /// y `[m, outputs]` = x `[m, inputs]` · Wᵀ + b.
     pub fn forward<'a>(&'a self, isa: Isa, x: impl Into<Rows<'a>>, y: MatMut<f32>) {
         gemm(isa, x, &self.weight, Epilogue::Bias(&self.bias), y);
+    }
+
+    /// The same, y being so many layers side by side, as [`Weights::joined`](crate::Weights::joined) makes them.
+    pub fn forward_parts(&self, isa: Isa, x: Rows, parts: usize, y: MatMut<f32>) {
+        gemm_parts(isa, x, &self.weight, Epilogue::Bias(&self.bias), parts, y);
     }
 
     /// y = activation(x · Wᵀ + b).

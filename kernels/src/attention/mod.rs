@@ -61,6 +61,15 @@ pub fn attention(
         let rows = offsets[sentence]..offsets[sentence + 1];
         SCRATCH.with_borrow_mut(|scratch| attention.head(rows, col / d, scratch, y));
     };
+    if let ([_, n], true) = (offsets, parallel::threads() > 1 && heads >= parallel::threads()) {
+        // Of one sentence each thread has the heads whose q, k and v it has made (`gemm_parts`).
+        let cols = parallel::columns(h).next_multiple_of(d);
+        return parallel::over_blocks(y, (*n).max(1), cols, &|_, first, mut y| {
+            for col in (0..y.cols()).step_by(d) {
+                task(0, first + col, y.block(0..*n, col..col + d));
+            }
+        });
+    }
     if parallel::pieces(2 * scores * h / 32, usize::MAX) > 1 {
         return parallel::over_sentences(y, offsets, d, &task);
     }

@@ -30,6 +30,7 @@ use super::rows::{MadeRows, Maker, Rows, RowsApart, RowsAt, groups};
 use super::tile::{Left, Microkernel};
 use crate::gelu::Activation;
 use crate::lanes::load16;
+use crate::matrix::Apart;
 use crate::rough_gelu::rough_gelu_avx512;
 use crate::{MatMut, Precision, parallel};
 
@@ -101,6 +102,25 @@ impl Product<'_> {
         let (rows, cols) = self.shares_of_bands(c.rows(), c.cols());
         parallel::over_blocks(c, rows, cols, &|row, col, c| {
             self.bands(row, col / WIDTH, Output::F32(c))
+        });
+    }
+
+    /// The same for so many equal parts of c side by side, of which each thread takes the same columns: those of
+    /// q, k and v that make a head, say, so that who reads the head finds it in its own cache.
+    pub(super) fn share_parts(&self, c: MatMut<f32>, parts: usize) {
+        let (m, width) = (c.rows(), c.cols() / parts);
+        if !width.is_multiple_of(WIDTH) {
+            return self.share_bands(c);
+        }
+        let cols = parallel::columns(width);
+        let c = Apart::new(c);
+        parallel::each(width.div_ceil(cols), &|i| {
+            for first in (0..parts).map(|part| part * width) {
+                let cols = first + i * cols..first + width.min((i + 1) * cols);
+                let panel = cols.start / WIDTH;
+                // SAFETY: pieces and parts have no column in common.
+                self.bands(0, panel, Output::F32(unsafe { c.block(0..m, cols) }));
+            }
         });
     }
 

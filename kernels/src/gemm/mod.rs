@@ -112,6 +112,26 @@ pub fn gemm<'a>(
     Product { isa, a, b: b.panels(), epilogue }.run_shared(c);
 }
 
+/// The same, c being so many equal parts side by side (q, k and v) which are read together, some columns of each:
+/// what a thread makes of one part it makes of all.
+pub fn gemm_parts(
+    isa: Isa,
+    a: Rows,
+    b: &PackedB,
+    epilogue: Epilogue,
+    parts: usize,
+    c: MatMut<f32>,
+) {
+    #[cfg(target_arch = "x86_64")]
+    if Microkernel::of(isa, b.precision()).left == Left::Bands {
+        let epilogue = epilogue.no_finer_than(b.precision());
+        assert_fit(a, b.panels(), &epilogue, (c.rows(), c.cols()));
+        assert!(parts > 0 && c.cols() % parts == 0, "{parts} parts of {} columns", c.cols());
+        return Product { isa, a, b: b.panels(), epilogue }.share_parts(c, parts);
+    }
+    gemm(isa, a, b, epilogue, c);
+}
+
 /// The same, c as the left factor of a product in the same precision. In bf16 it is written so at once and
 /// `c` stays as it was; else it is made of `c`, or is `c`.
 pub fn gemm_rows<'c>(

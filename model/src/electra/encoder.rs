@@ -196,7 +196,7 @@ impl Layer {
         context: MatMut<f32>,
         profile: &Profile,
     ) {
-        profile.step(Step::Qkv, || self.query_key_value.forward(isa, x, qkv.reborrow()));
+        profile.step(Step::Qkv, || self.query_key_value.forward_parts(isa, x, 3, qkv.reborrow()));
         profile.step(Step::Attention, || {
             attention(isa, self.precision(), qkv.as_ref(), batch.offsets(), self.heads, context);
         });
