@@ -1,7 +1,7 @@
 //! Attention of one head with AMX: both products in bf16, the softmax between them in registers.
 //!
 //! ```text
-//! for 16 queries at a time:
+//! for 16 or 32 queries at a time:
 //!     S = (Q log₂e / √d) Kᵀ       blocks of 16 × 16 scores, as the registers leave them
 //!     P = 2^(S − max)              written as rows of bf16, and summed up as such
 //!     Y = mean V + (P V) / Σ P
@@ -33,6 +33,10 @@ use crate::{Isa, Level, MatMut, MatRef, Precision};
 /// 2^f for 0 ≤ f < 1, lowest power first: minimax, relative error 7.5e-5.
 const P: [f32; 4] = [0.999_925_2, 0.695_833_5, 0.226_067_18, 0.078_024_52];
 
+/// Keys up to which they and their values stay in L1 from one band of queries to the next: 32 KiB. Beyond, two
+/// bands at once, 2 × 2 registers, fetch them half as often.
+const IN_L1: usize = 128;
+
 /// What a head needs beside its output, kept from one to the next.
 #[derive(Default)]
 pub(super) struct HeadScratch {
@@ -44,9 +48,9 @@ pub(super) struct HeadScratch {
     keys: Lines,
     /// V − mean: `[⌈d/16⌉][n/2][16]` words, whole fours of panels.
     values: Lines,
-    /// S of two bands: a block of 16 × 16 for every 16 keys.
+    /// S of 32 queries: blocks of 16 × 16, as the registers leave them.
     scores: Vec<Sums>,
-    /// P of two bands, 16 rows each.
+    /// P of 32 queries.
     weights: MadeRows,
 }
 
@@ -87,8 +91,7 @@ unsafe fn head_amx([q, k, v]: [MatRef<f32>; 3], scratch: &mut HeadScratch, mut y
     let (n, d) = (y.rows(), y.cols());
     let (of_d, of_n) = (groups(Precision::Bf16, d), groups(Precision::Bf16, n));
     // Fours of panels are multiplied at once. What lies beyond the last key is never looked at.
-    let fours = n.div_ceil(4 * WIDTH);
-    let keys = keys.room(4 * fours * of_d);
+    let keys = keys.room(n.next_multiple_of(4 * WIDTH) / WIDTH * of_d);
     let values = values.room(d.next_multiple_of(4 * WIDTH) / WIDTH * of_n);
     let [mean_of_k, mean_of_v] = means;
     for (x, mean) in [(k, &mut *mean_of_k), (v, &mut *mean_of_v)] {
@@ -102,82 +105,81 @@ unsafe fn head_amx([q, k, v]: [MatRef<f32>; 3], scratch: &mut HeadScratch, mut y
     for i in 0..n {
         let (words, _) = queries.row(i);
         for (line, c) in words.as_chunks_mut::<WIDTH>().0.iter_mut().zip((0..).step_by(32)) {
-            store_line(line, pairs(|c| _mm512_mul_ps(load16(q.row(i), c), scale), c));
+            store_line(line, both(|c| _mm512_mul_ps(load16(q.row(i), c), scale), c));
         }
     }
     weights.room(2 * BAND, of_n);
-    scores.resize_with(scores.len().max(2 * fours), Sums::new);
-    let (even, odd) = scores.split_at_mut(fours);
-    let scores = [even, &mut odd[..fours]];
-    let panels = d.div_ceil(WIDTH);
+    // Two panels of keys each.
+    let pairs = n.div_ceil(2 * WIDTH);
+    scores.resize_with(scores.len().max(pairs), Sums::new);
 
     // SAFETY: the caller's word.
     let _registers = unsafe { Registers::configure() };
-    let score = |band: usize, scores: &mut [Sums]| {
+    let (mut sums, panels) = ([Sums::new(), Sums::new()], d.div_ceil(WIDTH));
+    let height = if n > IN_L1 { 2 * BAND } else { BAND };
+    for first in (0..n).step_by(height) {
+        let rows = (n - first).min(height);
+        let (bands, wide) = if rows > BAND { (2, 2) } else { (1, 4) };
         let a = queries.as_rows(0);
         let mut f = Factors {
             groups: of_d,
-            a: a.words.wrapping_add(band * BAND * a.stride),
+            a: a.words.wrapping_add(first * a.stride),
             a_stride: a.stride,
             b: keys.as_ptr().cast(),
             panel_stride: of_d * WIDTH,
         };
-        for four in scores {
-            // SAFETY: 16 queries are in memory, and four panels of keys.
-            unsafe { multiply_bf16::<1, 4>(&f, four) };
-            f.b = f.b.wrapping_add(4 * f.panel_stride);
+        for sums in &mut scores[..n.div_ceil(wide * WIDTH)] {
+            // SAFETY: these queries are in memory, and whole fours of panels of keys.
+            unsafe { multiply(bands, &f, sums) };
+            f.b = f.b.wrapping_add(wide * f.panel_stride);
         }
-    };
-    // Whatever the matrix unit does is begun one step before its result is asked for: the scores of a band
-    // before the weights of the band before, its y after those of the next.
-    let (mut sums, mut shares) = ([Sums::new(), Sums::new()], [[0.0; BAND]; 2]);
-    let mut waiting: Option<(usize, usize, usize)> = None;
-    let mut turn = 0;
-    let mut finish = |(first, panel, wide): (usize, usize, usize), sums: &Sums, shares: &[f32]| {
-        for (i, &share) in shares.iter().enumerate().take(n - first) {
-            let row = y.row_mut(first + i);
-            for block in 0..wide {
-                // SAFETY: row i of a block that was written.
-                let sum = unsafe { _mm512_load_ps(sums.block(block).add(i).cast()) };
-                let col = (panel + block) * WIDTH;
-                let y = _mm512_fmadd_ps(sum, _mm512_set1_ps(share), load16(mean_of_v, col));
-                store16(row, col, y);
-            }
-        }
-    };
-    score(0, scores[0]);
-    for (band, first) in (0..n).step_by(BAND).enumerate() {
-        let now = band % 2;
-        if first + BAND < n {
-            score(band + 1, scores[1 - now]);
-        }
-        let mut these = [0.0; BAND];
-        for (i, share) in these.iter_mut().enumerate().take(n - first) {
-            let (words, _) = weights.row(now * BAND + i);
+        let mut shares = [0.0; 2 * BAND];
+        for (i, share) in shares.iter_mut().enumerate().take(rows) {
+            let (words, _) = weights.row(i);
+            let row = Scores { sums: scores, n, row: i % BAND, first: i / BAND * wide, wide };
             // SAFETY: the scores of n keys were written.
-            *share = 1.0 / unsafe { weigh(scores[now], i, n, words) };
+            *share = 1.0 / unsafe { row.weigh(words) };
         }
-        shares[now] = these;
         let a = weights.as_rows(0);
-        for panel in (0..panels).step_by(4) {
-            let wide = (panels - panel).min(4);
-            let f = Factors {
-                groups: of_n,
-                a: a.words.wrapping_add(now * BAND * a.stride),
-                a_stride: a.stride,
-                b: values[panel * of_n..].as_ptr().cast(),
-                panel_stride: of_n * WIDTH,
-            };
-            // SAFETY: 16 rows of weights are in memory, and fours of panels of values.
-            unsafe { multiply_bf16::<1, 4>(&f, &mut sums[turn]) };
-            if let Some(before) = waiting.replace((first, panel, wide)) {
-                finish(before, &sums[1 - turn], &shares[before.0 / BAND % 2]);
+        let values = |panel: usize| Factors {
+            groups: of_n,
+            a: a.words,
+            a_stride: a.stride,
+            b: values[panel * of_n..].as_ptr().cast(),
+            panel_stride: of_n * WIDTH,
+        };
+        for panel in (0..panels).step_by(2 * wide) {
+            // The second product is made while the first is waited for.
+            for (i, sums) in sums.iter_mut().enumerate().take((panels - panel).div_ceil(wide)) {
+                // SAFETY: the rows of weights are in memory, and whole fours of panels of values.
+                unsafe { multiply(bands, &values(panel + i * wide), sums) };
             }
-            turn = 1 - turn;
+            for (i, &share) in shares.iter().enumerate().take(rows) {
+                let (y, share) = (y.row_mut(first + i), _mm512_set1_ps(share));
+                for p in panel..panels.min(panel + 2 * wide) {
+                    let (sums, p_here) = (&sums[(p - panel) / wide], (p - panel) % wide);
+                    let block = sums.block(i / BAND * wide + p_here);
+                    // SAFETY: a row of a block that was written.
+                    let sum = unsafe { _mm512_load_ps(block.add(i % BAND).cast()) };
+                    let mean = load16(mean_of_v, p * WIDTH);
+                    store16(y, p * WIDTH, _mm512_fmadd_ps(sum, share, mean));
+                }
+            }
         }
     }
-    if let Some(before) = waiting {
-        finish(before, &sums[1 - turn], &shares[before.0 / BAND % 2]);
+}
+
+/// # Safety
+///
+/// As for [`multiply_bf16`], of 2 × 2 or 1 × 4.
+#[inline]
+unsafe fn multiply(bands: usize, f: &Factors, sums: &mut Sums) {
+    // SAFETY: the caller's word.
+    unsafe {
+        match bands {
+            2 => multiply_bf16::<2, 2>(f, sums),
+            _ => multiply_bf16::<1, 4>(f, sums),
+        }
     }
 }
 
@@ -192,7 +194,7 @@ fn pack_keys(k: MatRef<f32>, mean: &[f32], groups: usize, lines: &mut [Line]) {
             for (j, words) in words.iter_mut().enumerate().take(live) {
                 let row = k.row(panel * WIDTH + j);
                 let centred = |c| _mm512_sub_ps(load16(row, c), load16(mean, c));
-                *words = _mm512_castsi512_ps(pairs(centred, 32 * block));
+                *words = _mm512_castsi512_ps(both(centred, 32 * block));
             }
             for (line, words) in lines.iter_mut().zip(transposed(words)) {
                 store_line(&mut line.0, _mm512_castps_si512(words));
@@ -224,55 +226,72 @@ fn pack_values(v: MatRef<f32>, mean: &[f32], groups: usize, lines: &mut [Line]) 
     }
 }
 
-/// Row i of the scores, n of them, as weights; returns their sum.
-///
-/// # Safety
-///
-/// The scores of n keys are written.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
-unsafe fn weigh(scores: &[Sums], i: usize, n: usize, words: &mut [u32]) -> f32 {
-    let (whole, rest) = (n / WIDTH, n % WIDTH);
-    let last = ((1u32 << rest) - 1) as __mmask16;
-    let scores = scores.as_ptr().cast::<[[u32; WIDTH]; BAND]>();
-    // SAFETY: blocks of scores follow one another, and each has 16 rows; the caller's word.
-    let score = |p: usize| unsafe { _mm512_load_ps((*scores.add(p))[i].as_ptr().cast()) };
-    let lowest = _mm512_set1_ps(f32::NEG_INFINITY);
-    let (mut most, mut other) = (lowest, lowest);
-    for pair in 0..whole / 2 {
-        most = _mm512_max_ps(most, score(2 * pair));
-        other = _mm512_max_ps(other, score(2 * pair + 1));
-    }
-    // What is left is a whole block, or a part of one, or both.
-    let pairs = whole / 2;
-    let remains = |p: usize| match p {
-        _ if p < whole => score(p),
-        _ if p == whole && rest > 0 => _mm512_mask_mov_ps(lowest, last, score(p)),
-        _ => lowest,
-    };
-    let (near, far) = (remains(2 * pairs), remains(2 * pairs + 1));
-    let most = _mm512_max_ps(_mm512_max_ps(most, near), _mm512_max_ps(other, far));
-    let most = _mm512_set1_ps(_mm512_reduce_max_ps(most));
+/// The scores of one query: row `row` of blocks `first`, `first + 1`, … of the first `wide` panels' sums, then
+/// of the next panels'.
+struct Scores<'a> {
+    sums: &'a [Sums],
+    n: usize,
+    row: usize,
+    first: usize,
+    wide: usize,
+}
 
-    let (lines, beyond) = words.as_chunks_mut::<WIDTH>().0.split_at_mut(pairs);
-    // SAFETY: a word of two ones in bf16, sixteen times.
-    let ones: __m512bh = unsafe { std::mem::transmute([0x3f80_3f80_u32; WIDTH]) };
-    let (mut sum, mut other) = (_mm512_setzero_ps(), _mm512_setzero_ps());
-    for (pair, line) in lines.iter_mut().enumerate() {
-        let near = power_of_2(_mm512_sub_ps(score(2 * pair), most));
-        let far = power_of_2(_mm512_sub_ps(score(2 * pair + 1), most));
-        let weights = _mm512_cvtne2ps_pbh(far, near);
-        (sum, other) = (_mm512_dpbf16_ps(other, weights, ones), sum);
-        store_line(line, bits(weights));
+impl Scores<'_> {
+    /// Makes weights of them; returns their sum.
+    ///
+    /// # Safety
+    ///
+    /// They are written.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
+    unsafe fn weigh(&self, words: &mut [u32]) -> f32 {
+        let Scores { sums, n, row, first, wide } = *self;
+        let (whole, rest) = (n / WIDTH, n % WIDTH);
+        let last = ((1u32 << rest) - 1) as __mmask16;
+        let sums = sums.as_ptr().cast::<[[u32; WIDTH]; BAND]>();
+        let per_pair = 8 / wide;
+        // SAFETY: four blocks each follow one another, and each has 16 rows; the caller's word.
+        let score = |p: usize| unsafe {
+            let block = sums.add(first + p / 2 * per_pair + p % 2);
+            _mm512_load_ps((*block)[row].as_ptr().cast())
+        };
+        let lowest = _mm512_set1_ps(f32::NEG_INFINITY);
+        let (mut most, mut other) = (lowest, lowest);
+        for pair in 0..whole / 2 {
+            most = _mm512_max_ps(most, score(2 * pair));
+            other = _mm512_max_ps(other, score(2 * pair + 1));
+        }
+        // What is left is a whole block, or a part of one, or both.
+        let pairs = whole / 2;
+        let remains = |p: usize| match p {
+            _ if p < whole => score(p),
+            _ if p == whole && rest > 0 => _mm512_mask_mov_ps(lowest, last, score(p)),
+            _ => lowest,
+        };
+        let (near, far) = (remains(2 * pairs), remains(2 * pairs + 1));
+        let most = _mm512_max_ps(_mm512_max_ps(most, near), _mm512_max_ps(other, far));
+        let most = _mm512_set1_ps(_mm512_reduce_max_ps(most));
+
+        let (lines, beyond) = words.as_chunks_mut::<WIDTH>().0.split_at_mut(pairs);
+        // SAFETY: a word of two ones in bf16, sixteen times.
+        let ones: __m512bh = unsafe { std::mem::transmute([0x3f80_3f80_u32; WIDTH]) };
+        let (mut sum, mut other) = (_mm512_setzero_ps(), _mm512_setzero_ps());
+        for (pair, line) in lines.iter_mut().enumerate() {
+            let near = power_of_2(_mm512_sub_ps(score(2 * pair), most));
+            let far = power_of_2(_mm512_sub_ps(score(2 * pair + 1), most));
+            let weights = _mm512_cvtne2ps_pbh(far, near);
+            (sum, other) = (_mm512_dpbf16_ps(other, weights, ones), sum);
+            store_line(line, bits(weights));
+        }
+        if let Some((line, beyond)) = beyond.split_first_mut() {
+            let [near, far] = [near, far].map(|x| power_of_2(_mm512_sub_ps(x, most)));
+            let weights = _mm512_cvtne2ps_pbh(far, near);
+            sum = _mm512_dpbf16_ps(sum, weights, ones);
+            store_line(line, bits(weights));
+            beyond.iter_mut().for_each(|line| *line = [0; WIDTH]);
+        }
+        _mm512_reduce_add_ps(_mm512_add_ps(sum, other))
     }
-    if let Some((line, beyond)) = beyond.split_first_mut() {
-        let [near, far] = [near, far].map(|x| power_of_2(_mm512_sub_ps(x, most)));
-        let weights = _mm512_cvtne2ps_pbh(far, near);
-        sum = _mm512_dpbf16_ps(sum, weights, ones);
-        store_line(line, bits(weights));
-        beyond.iter_mut().for_each(|line| *line = [0; WIDTH]);
-    }
-    _mm512_reduce_add_ps(_mm512_add_ps(sum, other))
 }
 
 /// 2^x.
@@ -290,7 +309,7 @@ fn power_of_2(x: __m512) -> __m512 {
 /// f(c) and f(c + 16) as 16 words.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512bf16")]
-fn pairs(f: impl Fn(usize) -> __m512, c: usize) -> __m512i {
+fn both(f: impl Fn(usize) -> __m512, c: usize) -> __m512i {
     bits(_mm512_cvtne2ps_pbh(f(c + WIDTH), f(c)))
 }
 

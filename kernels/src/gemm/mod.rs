@@ -126,7 +126,11 @@ pub fn gemm_parts(
     if Microkernel::of(isa, b.precision()).left == Left::Bands {
         let epilogue = epilogue.no_finer_than(b.precision());
         assert_fit(a, b.panels(), &epilogue, (c.rows(), c.cols()));
-        assert!(parts > 0 && c.cols() % parts == 0, "{parts} parts of {} columns", c.cols());
+        assert!(
+            parts > 0 && c.cols().is_multiple_of(parts),
+            "{parts} parts of {} columns",
+            c.cols()
+        );
         return Product { isa, a, b: b.panels(), epilogue }.share_parts(c, parts);
     }
     gemm(isa, a, b, epilogue, c);

@@ -72,7 +72,10 @@ pub(super) unsafe fn round_for_amx(x: &[f32], words: &mut [u32]) {
     for (line, i) in lines.iter_mut().zip((0..).step_by(32)) {
         let pairs = _mm512_cvtne2ps_pbh(load16(x, i + 16), load16(x, i));
         // SAFETY: a line is 64 bytes, of any bits.
-        unsafe { _mm512_storeu_si512(line.as_mut_ptr().cast(), std::mem::transmute(pairs)) };
+        unsafe {
+            let words = std::mem::transmute::<__m512bh, __m512i>(pairs);
+            _mm512_storeu_si512(line.as_mut_ptr().cast(), words)
+        };
     }
     round_scalar(x.get(32 * lines.len()..).unwrap_or(&[]), tail);
 }
