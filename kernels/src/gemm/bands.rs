@@ -327,38 +327,61 @@ impl Out<'_> {
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
     unsafe fn write(&self, c: &mut Output, f: impl Fn(usize, usize, __mmask16, __m512) -> __m512) {
         let Out { product, tile, sums, a, .. } = *self;
-        let rows_of = |band: usize| (tile.rows - band * BAND).min(BAND);
         for band in 0..tile.rows.div_ceil(BAND) {
-            let (at, rows) = (tile.row + band * BAND, rows_of(band));
+            let (at, rows) = (tile.row + band * BAND, (tile.rows - band * BAND).min(BAND));
             let scales = match product.b.precision() {
                 Precision::Int8 => &a.scales[self.row + band * BAND - a.first..][..rows],
                 _ => &[],
             };
-            for p in 0..tile.panels {
-                let column = Column::of(product, self.panel + p);
-                let (block, i0) = (sums.block(band * tile.panels + p), band * BAND);
-                let out = |i: usize, x: __m512| f(i0 + i, column.col, column.mask, x);
+            // Two panels side by side: half as many rows begin, each on a page of its own.
+            for p in (0..tile.panels).step_by(2) {
+                let wide = (tile.panels - p).min(2);
+                let columns = [0, wide - 1].map(|q| Column::of(product, self.panel + p + q));
+                let block = |q: usize| sums.block(band * tile.panels + p + q);
+                let value = |i: usize, q: usize| {
+                    let Column { col, mask, .. } = columns[q];
+                    // SAFETY: a row of a block of this tile.
+                    let x = unsafe { columns[q].value(block(q).add(i), scales.get(i)) };
+                    f(band * BAND + i, col, mask, x)
+                };
                 match c {
                     Output::F32(c) => {
                         let (first, stride) = ((tile.panel + p) * WIDTH, c.row_stride());
-                        let mut part = c.block(at..at + rows, first..first + column.live);
+                        let live = (wide - 1) * WIDTH + columns[wide - 1].live;
+                        let mut part = c.block(at..at + rows, first..first + live);
                         let to = part.as_mut_ptr();
-                        // SAFETY: rows of the block, and of each the columns that there are.
-                        column.each(block, rows, scales, |i, x| unsafe {
-                            _mm512_mask_storeu_ps(to.add(i * stride), column.mask, out(i, x))
-                        });
+                        for i in 0..rows {
+                            // SAFETY: rows of the block, and of each the columns that there are.
+                            unsafe {
+                                let to = to.add(i * stride);
+                                _mm512_mask_storeu_ps(to, columns[0].mask, value(i, 0));
+                                if wide == 2 {
+                                    let to = to.add(WIDTH);
+                                    _mm512_mask_storeu_ps(to, columns[1].mask, value(i, 1));
+                                }
+                            }
+                        }
                     }
                     Output::Bf16 { made, row, col, .. } => {
                         let first = (*col + (tile.panel + p) * WIDTH) / 2;
-                        // SAFETY: this thread alone writes these columns, eight words of each row.
-                        let to = unsafe { made.part(*row + at, rows, first, WIDTH / 2) };
-                        // SAFETY: as above; both kinds of register are 32 bytes of any bits.
-                        column.each(block, rows, scales, |i, x| unsafe {
-                            let pairs = std::mem::transmute::<__m256bh, __m256i>(
-                                _mm512_cvtneps_pbh(out(i, x)),
-                            );
-                            _mm256_storeu_si256(to.add(i * made.stride).cast(), pairs)
-                        });
+                        let words = wide * WIDTH / 2;
+                        // SAFETY: this thread alone writes these columns, eight words of a row for each panel.
+                        let to = unsafe { made.part(*row + at, rows, first, words) };
+                        for i in 0..rows {
+                            // SAFETY: as above; both kinds of register are 32 or 64 bytes of any bits.
+                            unsafe {
+                                let to = to.add(i * made.stride);
+                                if wide == 2 {
+                                    let pairs = _mm512_cvtne2ps_pbh(value(i, 1), value(i, 0));
+                                    let pairs = std::mem::transmute::<__m512bh, __m512i>(pairs);
+                                    _mm512_storeu_si512(to.cast(), pairs);
+                                } else {
+                                    let pairs = _mm512_cvtneps_pbh(value(i, 0));
+                                    let pairs = std::mem::transmute::<__m256bh, __m256i>(pairs);
+                                    _mm256_storeu_si256(to.cast(), pairs);
+                                }
+                            }
+                        }
                     }
                 }
             }
@@ -392,29 +415,22 @@ impl Column {
         Column { col, live, mask: ((1u32 << live) - 1) as __mmask16, bias, worth }
     }
 
-    /// f(row, value) for so many rows of a block of sums. In int8 each has a scale; else there are none.
+    /// What 16 sums are worth, with the bias. In int8 their row has a scale.
+    ///
+    /// # Safety
+    ///
+    /// They were written.
     #[inline]
     #[target_feature(enable = "avx512f,avx512dq")]
-    fn each(
-        &self,
-        block: *const [u32; WIDTH],
-        rows: usize,
-        scales: &[f32],
-        f: impl Fn(usize, __m512),
-    ) {
-        assert!(rows <= BAND);
-        if scales.is_empty() {
-            for i in 0..rows {
-                // SAFETY: row i < 16 of a block that was written, of f32.
-                let sum = unsafe { _mm512_load_ps(block.add(i).cast()) };
-                f(i, _mm512_add_ps(sum, self.bias));
-            }
-        } else {
-            for (i, &scale) in scales.iter().enumerate().take(rows) {
-                // SAFETY: as above, of i32.
-                let sum = unsafe { _mm512_load_si512(block.add(i).cast()) };
+    unsafe fn value(&self, sums: *const [u32; WIDTH], scale: Option<&f32>) -> __m512 {
+        match scale {
+            // SAFETY: the caller's word; sums of f32.
+            None => _mm512_add_ps(unsafe { _mm512_load_ps(sums.cast()) }, self.bias),
+            Some(&scale) => {
+                // SAFETY: the caller's word; sums of i32.
+                let sums = unsafe { _mm512_load_si512(sums.cast()) };
                 let worth = _mm512_mul_ps(_mm512_set1_ps(scale), self.worth);
-                f(i, _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), worth, self.bias));
+                _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums), worth, self.bias)
             }
         }
     }
