@@ -19,11 +19,14 @@
 //! The levels are those of its parts: `gemm/` and `softmax.rs`. bf16 does as f32 does. int8 does
 //! so, too, in short sentences and where no instruction multiplies bytes and adds; else see `int8.rs`.
 
+mod backward;
 mod centred;
 mod int8;
 
 use std::cell::RefCell;
 use std::ops::Range;
+
+pub use backward::attention_backward;
 
 use crate::cuda::{self, Float, Launch, constant};
 use crate::gemm::{LONGEST, Scratch, adds_products_of_bytes, product, tall};

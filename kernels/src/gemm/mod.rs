@@ -32,9 +32,11 @@
 //! | `thin.rs`       | on a GPU: one or two columns |
 //! | `blocking.rs`   | the loops around them, and how threads share them |
 //! | `epilogue.rs`   | what is done to a tile of c before it leaves L1 |
+//! | `backward.rs`   | gradients of both factors |
 
 #[cfg(target_arch = "x86_64")]
 mod amx;
+mod backward;
 #[cfg(target_arch = "x86_64")]
 mod bf16_amx;
 #[cfg(target_arch = "x86_64")]
@@ -78,6 +80,8 @@ mod thin;
 mod tile;
 mod transpose;
 
+pub(crate) use backward::transposed;
+pub use backward::{Accumulate, gemm_backward_input, gemm_backward_weight};
 pub use epilogue::Epilogue;
 pub use f32_simt::f32_simt_launch;
 pub use half_mma::half_mma_launch;
