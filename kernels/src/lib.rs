@@ -24,6 +24,7 @@
 //! | [`embedding_backward`](embedding::embedding_backward) | scatter with additions | memory |
 //! | [`cross_entropy`](cross_entropy::cross_entropy) | −ln p of the right word, and p − \[j = k\] | arithmetic |
 //! | [`sigmoid_cross_entropy`](sigmoid_cross_entropy::sigmoid_cross_entropy) | the same of yes and no | nothing |
+//! | [`sample`](sample::sample) | an index with its probability | arithmetic |
 //! | [`adamw`](adamw::adamw) | one step of the optimiser; norms | memory |
 //!
 //! **The alphabet**, the same in every file. In the network: b sentences of a batch, t tokens of
@@ -63,6 +64,7 @@ pub mod machine;
 pub mod matrix;
 pub mod parallel;
 pub mod precision;
+pub mod sample;
 pub mod sigmoid_cross_entropy;
 pub mod softmax;
 pub mod top_k;

@@ -14,12 +14,12 @@
 //! transposed for dW.
 //!
 //! **Order.** A value of dx is one chain over n. A value of dW is a chain over 512 rows of dy at a time (their
-//! transpose stays in L2, and errors grow as the square root of that), added to dW block after block. Threads share
-//! the columns: neither their number nor who does what changes a bit.
+//! transpose stays in L2, and errors grow as the square root of that), added to dW chain after chain. Threads share
+//! blocks of dW: neither their number nor who does what changes a bit.
 //!
 //! Cost: 4mnk flops for both, twice the way there.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 
 use super::blocking::A_STEP;
 use super::pack::WIDTH;
@@ -54,66 +54,92 @@ pub fn gemm_backward_input(
     assert!(dy.cols() == w.rows(), "dy of {} columns times W of {} rows", dy.cols(), w.rows());
     assert!(dx.rows() == dy.rows(), "dx of {} rows for dy of {}", dx.rows(), dy.rows());
     assert!(dx.cols() == w.cols(), "dx of {} columns for W of {}", dx.cols(), w.cols());
-    multiply(isa, dy, w, accumulate, dx);
+    let (m, n, k) = (dy.rows(), w.rows(), w.cols());
+    let pieces = parallel::pieces((m + 16) * n * k / A_STEP, k.div_ceil(STRIP));
+    let cols = k.div_ceil(pieces).next_multiple_of(STRIP).max(1);
+    parallel::over_blocks(dx, m.max(1), cols, &|_, col, dx| {
+        let w = w.block(0..n, col..col + dx.cols());
+        SCRATCH.with_borrow_mut(|Factors { panels, sums, .. }| {
+            multiply(isa, dy, w, panels, sums, accumulate, dx);
+        })
+    });
 }
 
 /// dW `[n, k]` += dyᵀ · x, for dy `[m, n]` and x `[m, k]`.
-pub fn gemm_backward_weight(isa: Isa, dy: MatRef<f32>, x: MatRef<f32>, mut dw: MatMut<f32>) {
+pub fn gemm_backward_weight(isa: Isa, dy: MatRef<f32>, x: MatRef<f32>, dw: MatMut<f32>) {
     let (m, n, k) = (dy.rows(), dy.cols(), x.cols());
     assert!(x.rows() == m, "x of {} rows for dy of {m}", x.rows());
     assert!(dw.rows() == n, "dW of {} rows for dy of {n} columns", dw.rows());
     assert!(dw.cols() == k, "dW of {} columns for x of {k}", dw.cols());
-    let stride = CHAIN + APART;
-    let mut turned = TURNED.take();
-    if turned.len() < n * stride {
-        turned.resize(n * stride, 0.0);
-    }
-    for first in (0..m).step_by(CHAIN) {
-        let rows = first..m.min(first + CHAIN);
-        let dy = dy.block(rows.clone(), 0..n);
-        let mut turned = MatMut::with_stride(&mut turned, n, rows.len(), stride);
-        parallel::over_rows(turned.reborrow(), rows.len(), |col, turned| {
-            transposed(isa, dy.block(0..dy.rows(), col..col + turned.rows()), turned);
-        });
-        let x = x.block(rows, 0..k);
-        multiply(isa, turned.as_ref(), x, Accumulate::Add, dw.reborrow());
-    }
-    TURNED.set(turned);
-}
-
-thread_local! {
-    /// dyᵀ, with who leads.
-    static TURNED: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
-    /// A thread's panels of B, and its product before it is added.
-    static STRIPS: RefCell<(Scratch, Vec<f32>)> = RefCell::default();
-}
-
-/// c `[m, k]` = a `[m, n]` · b `[n, k]`, b as it lies; each strip of it is packed by whoever multiplies with it.
-fn multiply(isa: Isa, a: MatRef<f32>, b: MatRef<f32>, accumulate: Accumulate, c: MatMut<f32>) {
-    let (m, n, k) = (a.rows(), b.rows(), b.cols());
-    let work = (m + 16) * n * k / A_STEP;
-    let pieces = parallel::pieces(work, k.div_ceil(STRIP));
-    let cols = k.div_ceil(pieces).next_multiple_of(STRIP).max(1);
-    parallel::over_blocks(c, m.max(1), cols, &|_, first, mut c| {
-        STRIPS.with_borrow_mut(|(panels, sums)| {
-            for col in (0..c.cols()).step_by(STRIP) {
-                let cols = col..c.cols().min(col + STRIP);
-                let b = panels.copied(b.block(0..n, first + cols.start..first + cols.end));
-                let mut c = c.block(0..m, cols.clone());
-                match accumulate {
-                    Accumulate::Set => product(isa, a, b, c),
-                    Accumulate::Add => {
-                        sums.resize(sums.len().max(m * cols.len()), 0.0);
-                        let mut sums = MatMut::new(sums, m, cols.len());
-                        product(isa, a, b, sums.reborrow());
-                        for i in 0..m {
-                            add(sums.row_mut(i), c.row_mut(i));
-                        }
-                    }
-                }
+    // Blocks of rows as high as pays, and where threads are left over, of columns.
+    let pieces = parallel::pieces(m * n * k / A_STEP, usize::MAX);
+    let rows = n.div_ceil(pieces).clamp(LOW.min(n).max(1), HIGH);
+    let across = pieces.div_ceil(n.div_ceil(rows).max(1));
+    let cols = k.div_ceil(across).next_multiple_of(STRIP);
+    parallel::over_blocks(dw, rows, cols.max(1), &|row, col, mut dw| {
+        let (n, k) = (row..row + dw.rows(), col..col + dw.cols());
+        SCRATCH.with_borrow_mut(|Factors { panels, turned, sums }| {
+            for first in (0..m).step_by(CHAIN) {
+                let rows = first..m.min(first + CHAIN);
+                let stride = rows.len() + APART;
+                turned.resize(turned.len().max(n.len() * stride), 0.0);
+                let mut turned = MatMut::with_stride(turned, n.len(), rows.len(), stride);
+                transposed(isa, dy.block(rows.clone(), n.clone()), turned.reborrow());
+                let x = x.block(rows, k.clone());
+                multiply(isa, turned.as_ref(), x, panels, sums, Accumulate::Add, dw.reborrow());
             }
         })
     });
+}
+
+/// Rows of dW below which packing x again for each block costs more than another thread saves.
+const LOW: usize = 64;
+
+/// And above which their transpose leaves L2: 256 chains of 512 are 512 KiB.
+const HIGH: usize = 256;
+
+/// What a thread makes of the factors.
+#[derive(Default)]
+struct Factors {
+    /// A strip of the right one.
+    panels: Scratch,
+    /// dyᵀ.
+    turned: Vec<f32>,
+    /// A product before it is added.
+    sums: Vec<f32>,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Factors> = RefCell::default();
+}
+
+/// c `[m, k]` = a `[m, n]` · b `[n, k]`, b as it lies, on this thread: a strip of b after the other.
+fn multiply(
+    isa: Isa,
+    a: MatRef<f32>,
+    b: MatRef<f32>,
+    panels: &mut Scratch,
+    sums: &mut Vec<f32>,
+    accumulate: Accumulate,
+    mut c: MatMut<f32>,
+) {
+    let (m, n) = (a.rows(), b.rows());
+    for col in (0..c.cols()).step_by(STRIP) {
+        let cols = col..c.cols().min(col + STRIP);
+        let b = panels.copied(b.block(0..n, cols.clone()));
+        let mut c = c.block(0..m, cols.clone());
+        match accumulate {
+            Accumulate::Set => product(isa, a, b, c),
+            Accumulate::Add => {
+                sums.resize(sums.len().max(m * cols.len()), 0.0);
+                let mut sums = MatMut::new(sums, m, cols.len());
+                product(isa, a, b, sums.reborrow());
+                for i in 0..m {
+                    add(sums.row_mut(i), c.row_mut(i));
+                }
+            }
+        }
+    }
 }
 
 /// y `[n, m]` = xᵀ of x `[m, n]`, on this thread: 16 × 16 values at a time.
@@ -144,7 +170,7 @@ mod tests {
     use crate::differences::{assert_near, values};
 
     /// Around the widths of panels and strips, the heights of tiles, and the length of a chain.
-    const SHAPES: [(usize, usize, usize); 11] = [
+    const SHAPES: [(usize, usize, usize); 12] = [
         (1, 1, 1),
         (2, 3, 4),
         (5, 16, 17),
@@ -156,6 +182,7 @@ mod tests {
         (1100, 2, 130),
         (64, 129, 64),
         (3, 300, 31),
+        (70, 520, 9),
     ];
 
     /// Σ over `len` of a(l) b(l), in f64.
