@@ -155,7 +155,7 @@ mod tests {
             for isa in Isa::available() {
                 // Evenly spaced u: each count is p times their number, but for the two ends.
                 let mut counts = vec![0f64; z.len()];
-                let draws = 20_000;
+                let draws = 4_000;
                 for i in 0..draws {
                     let uniform = (f64::from(i) + 0.5) / f64::from(draws);
                     counts[sample(isa, &z, temperature, uniform)] += 1.0;

@@ -34,11 +34,13 @@ mod masking;
 mod optimizer;
 mod parameters;
 mod random;
+mod sentences;
 
 pub use masking::{Masked, Masking};
 pub use optimizer::{Optimizer, Schedule};
 pub use parameters::{Layout, Owner, Row, Tensor};
 pub use random::{Purpose, Random};
+pub use sentences::{Batches, Sentences};
 
 use crate::Error;
 use crate::electra::{Batch, Config};

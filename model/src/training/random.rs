@@ -17,6 +17,8 @@ pub enum Purpose {
     Masking = 2,
     /// Which words a generator draws.
     Sampling = 3,
+    /// In which order sentences are read.
+    Order = 4,
 }
 
 impl Random {
