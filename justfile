@@ -44,6 +44,7 @@ golden PYTHON="python3":
     {{PYTHON}} tests/golden/electra/containers.py
     {{PYTHON}} tests/golden/compat/replay.py
     {{PYTHON}} tests/golden/evaluation/definitions.py
+    {{PYTHON}} tests/golden/training/generate.py
 
 # The PTX of all CUDA kernels, and the registers of each (the script says what it needs; no GPU).
 ptx PYTHON="python3":

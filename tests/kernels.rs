@@ -1,6 +1,7 @@
 //! Every op on every level of this CPU against its reference, at sizes that straddle vectors and blocks.
 
 mod attention;
+mod backward;
 mod bf16;
 mod gemm;
 mod guarded;

@@ -13,4 +13,5 @@ mod house;
 mod kernels;
 mod similarity;
 mod tokenizer;
+mod training;
 mod verify;

@@ -11,6 +11,10 @@
 //! Cost: 2 flops and 12 bytes an element: bound by memory, by the scattered rows of `word`.
 //! The compiler's vectors keep up with that: one form serves every level.
 
+mod backward;
+
+pub use backward::embedding_backward;
+
 use crate::cuda::{Float, Launch, blocks, constant};
 use crate::gemm::PackedB;
 use crate::layer_norm::WIDEST;

@@ -27,11 +27,15 @@
 //! | AVX2    | 8     | the same |
 //! | AVX-512 | 16    | the same |
 
+mod backward;
+
 #[cfg(target_arch = "aarch64")]
 use std::arch::aarch64::*;
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 use std::f32::consts::FRAC_1_SQRT_2;
+
+pub use backward::gelu_backward;
 
 use crate::cuda::{Launch, blocks, constant};
 use crate::exp::*;

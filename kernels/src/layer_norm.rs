@@ -19,10 +19,14 @@
 //! | AVX2    | 8     | the same |
 //! | AVX-512 | 16    | the same |
 
+mod backward;
+
 #[cfg(target_arch = "aarch64")]
 use std::arch::aarch64::*;
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
+
+pub use backward::layer_norm_backward;
 
 use crate::cuda::{Float, Launch, blocks, constant};
 use crate::gemm::{MadeRows, Maker, Rows, groups};

@@ -11,6 +11,22 @@
 //! | [`layer_norm`](layer_norm::layer_norm) | γ (x − μ) / √(σ² + ε) + β | memory |
 //! | [`embedding`](embedding::embedding) | word + position + token type | memory |
 //!
+//! What training asks for beside these:
+//!
+//! | op | formula | bound by |
+//! |----|---------|----------|
+//! | [`gemm_backward_input`](gemm::gemm_backward_input), [`gemm_backward_weight`](gemm::gemm_backward_weight) | dx = dy · W, dW = dyᵀ · x | arithmetic |
+//! | [`column_sums`](column_sums::column_sums) | db = Σ dy | memory |
+//! | [`attention_backward`](attention::attention_backward) | dq, dk, dv; the weights made anew | arithmetic |
+//! | [`layer_norm_backward`](layer_norm::layer_norm_backward) | r (g − mean g − x̂ mean(g x̂)) | memory |
+//! | [`gelu_backward`](gelu::gelu_backward) | dy (Φ(x) + x φ(x)) | arithmetic |
+//! | [`softmax_backward`](softmax::softmax_backward) | p (dp − Σ p dp) | memory |
+//! | [`embedding_backward`](embedding::embedding_backward) | scatter with additions | memory |
+//! | [`cross_entropy`](cross_entropy::cross_entropy) | −ln p of the right word, and p − \[j = k\] | arithmetic |
+//! | [`sigmoid_cross_entropy`](sigmoid_cross_entropy::sigmoid_cross_entropy) | the same of yes and no | nothing |
+//! | [`sample`](sample::sample) | an index with its probability | arithmetic |
+//! | [`adamw`](adamw::adamw) | one step of the optimiser; norms | memory |
+//!
 //! **The alphabet**, the same in every file. In the network: b sentences of a batch, t tokens of
 //! all of them together, c channels of a row, h hidden size, d size of a head, v vocabulary;
 //! n is one sentence's length. In a matrix product: m × k times k × n.
@@ -33,7 +49,10 @@
 //! (`match` arms), loads and stores (`lanes/`), rows and tiles of matrices (`matrix.rs`, and the
 //! micro-kernels in `gemm/`).
 
+pub mod adamw;
 pub mod attention;
+pub mod column_sums;
+pub mod cross_entropy;
 pub mod cuda;
 pub mod embedding;
 pub mod gelu;
@@ -45,9 +64,13 @@ pub mod machine;
 pub mod matrix;
 pub mod parallel;
 pub mod precision;
+pub mod sample;
+pub mod sigmoid_cross_entropy;
 pub mod softmax;
 pub mod top_k;
 
+#[cfg(test)]
+mod differences;
 mod exp;
 mod lanes;
 mod ragged;

@@ -17,10 +17,15 @@
 //! | AVX2    | 8     | the same |
 //! | AVX-512 | 16    | the same |
 
+mod backward;
+
 #[cfg(target_arch = "aarch64")]
 use std::arch::aarch64::*;
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
+
+pub use backward::softmax_backward;
+pub(crate) use backward::softmax_backward_rows;
 
 use crate::exp::*;
 use crate::{Isa, MatMut, parallel};

@@ -2,7 +2,7 @@
 //!
 //! A line of text becomes token ids with byte spans ([`tokenizer`]); the discriminator says
 //! which were replaced and the generator what could stand there ([`electra`]); sound and
-//! shape decide among the candidates ([`corrector`]).
+//! shape decide among the candidates ([`corrector`]). How both halves learn: [`training`].
 
 mod beside;
 pub mod config;
@@ -15,6 +15,7 @@ pub mod evaluation;
 pub mod hub;
 mod pair;
 pub mod tokenizer;
+pub mod training;
 mod verify;
 
 pub use error::Error;

@@ -101,6 +101,21 @@ impl TensorFile {
         TensorFile { metadata, tensors: tensors.collect() }
     }
 
+    /// Tensors in f32, each with its name and shape.
+    pub fn plain(
+        metadata: BTreeMap<String, String>,
+        tensors: impl Iterator<Item = (String, Vec<usize>, Vec<f32>)>,
+    ) -> TensorFile {
+        let dtype = dtype(Precision::F32);
+        let tensors = tensors.map(|(name, shape, values)| Tensor {
+            name,
+            dtype,
+            shape,
+            values: Values::Plain(values, Precision::F32),
+        });
+        TensorFile { metadata, tensors: tensors.collect() }
+    }
+
     /// Writes it, front to back.
     pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
         let header = self.header()?;

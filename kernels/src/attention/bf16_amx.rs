@@ -26,7 +26,7 @@ use std::arch::x86_64::*;
 
 use super::centred::mean_avx512;
 use crate::gemm::amx::{BAND, Factors, Registers, Sums, multiply_bf16};
-use crate::gemm::{MadeRows, WIDTH, groups, transposed};
+use crate::gemm::{MadeRows, WIDTH, groups, transposed16};
 use crate::lanes::*;
 use crate::{Isa, Level, MatMut, MatRef, Precision};
 
@@ -196,7 +196,7 @@ fn pack_keys(k: MatRef<f32>, mean: &[f32], groups: usize, lines: &mut [Line]) {
                 let centred = |c| _mm512_sub_ps(load16(row, c), load16(mean, c));
                 *words = _mm512_castsi512_ps(both(centred, 32 * block));
             }
-            for (line, words) in lines.iter_mut().zip(transposed(words)) {
+            for (line, words) in lines.iter_mut().zip(transposed16(words)) {
                 store_line(&mut line.0, _mm512_castps_si512(words));
             }
         }

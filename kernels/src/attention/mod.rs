@@ -20,6 +20,7 @@
 //! (`bf16_amx.rs`). Elsewhere bf16 does as f32 does; int8 does so, too, in short sentences and where no
 //! instruction multiplies bytes and adds; else see `int8.rs`.
 
+mod backward;
 #[cfg(target_arch = "x86_64")]
 mod bf16_amx;
 mod centred;
@@ -27,6 +28,8 @@ mod int8;
 
 use std::cell::RefCell;
 use std::ops::Range;
+
+pub use backward::attention_backward;
 
 #[cfg(target_arch = "x86_64")]
 use crate::Level;

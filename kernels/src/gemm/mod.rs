@@ -32,9 +32,11 @@
 //! | `thin.rs`       | on a GPU: one or two columns |
 //! | `blocking.rs`   | the loops around them, and how threads share them |
 //! | `epilogue.rs`   | what is done to a tile of c before it leaves L1 |
+//! | `backward.rs`   | gradients of both factors |
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod amx;
+mod backward;
 #[cfg(target_arch = "x86_64")]
 mod bands;
 #[cfg(target_arch = "x86_64")]
@@ -76,6 +78,8 @@ mod thin;
 mod tile;
 mod transpose;
 
+pub(crate) use backward::transposed;
+pub use backward::{Accumulate, gemm_backward_input, gemm_backward_weight};
 pub use epilogue::Epilogue;
 pub use f32_simt::f32_simt_launch;
 pub use half_mma::half_mma_launch;
@@ -91,7 +95,7 @@ pub(crate) use scratch::{Int8Panels, Scratch};
 pub use quantize::quantize_launch;
 pub use thin::thin_launch;
 #[cfg(target_arch = "x86_64")]
-pub(crate) use transpose::transposed;
+pub(crate) use transpose::transposed16;
 
 use crate::{Isa, Level, MatMut, MatRef, Precision, parallel};
 pub(crate) use blocking::LONGEST;

@@ -50,7 +50,7 @@ fn transpose_avx512(rows: &[&[f32]], scale: f32, lines: &mut [[u32; WIDTH]]) {
             // Values past the end of a row come as zeros, and are not stored.
             *x = _mm512_mul_ps(load16(row, block * WIDTH), scale);
         }
-        for (line, x) in lines.iter_mut().zip(transposed(x)) {
+        for (line, x) in lines.iter_mut().zip(transposed16(x)) {
             // SAFETY: a line is 16 words.
             unsafe { _mm512_storeu_ps(line.as_mut_ptr().cast(), x) };
         }
@@ -61,7 +61,7 @@ fn transpose_avx512(rows: &[&[f32]], scale: f32, lines: &mut [[u32; WIDTH]]) {
 #[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq")]
-pub(crate) fn transposed(mut x: [__m512; WIDTH]) -> [__m512; WIDTH] {
+pub(crate) fn transposed16(mut x: [__m512; WIDTH]) -> [__m512; WIDTH] {
     // Pairs of rows, then of pairs: four by four within each quarter of a register.
     let mut y = [_mm512_setzero_ps(); WIDTH];
     for i in (0..WIDTH).step_by(2) {
