@@ -17,7 +17,7 @@ use std::hint::black_box;
 
 use crate::{Isa, Level, Precision};
 #[cfg(target_arch = "x86_64")]
-use crate::{Vectors, lanes};
+use crate::{Vectors, gemm::amx, lanes};
 
 /// Sums open at a time.
 const OPEN: usize = 12;
@@ -88,6 +88,20 @@ const FORMS: &[Form] = &[
         factors: Precision::Int8,
         level: Level::Avx512Vnni,
         run: multiply_add_int8_avx512_vnni,
+    },
+    #[cfg(target_arch = "x86_64")]
+    Form {
+        name: "bf16 tdpbf16ps",
+        factors: Precision::Bf16,
+        level: Level::Amx,
+        run: amx::again_bf16,
+    },
+    #[cfg(target_arch = "x86_64")]
+    Form {
+        name: "int8 tdpbssd",
+        factors: Precision::Int8,
+        level: Level::Amx,
+        run: amx::again_int8,
     },
 ];
 
@@ -332,7 +346,11 @@ mod tests {
         for isa in Isa::available() {
             let f32 = Engine::of(isa, Precision::F32).unwrap();
             assert_eq!(f32.level().vectors(), isa.vectors());
-            assert_eq!(Engine::of(isa, Precision::Bf16).unwrap().name(), f32.name());
+            let bf16 = Engine::of(isa, Precision::Bf16).unwrap();
+            match isa.level() {
+                Level::Amx => assert_eq!(bf16.level(), Level::Amx),
+                _ => assert_eq!(bf16.name(), f32.name()),
+            }
             if let Some(int8) = Engine::of(isa, Precision::Int8) {
                 assert!(int8.level() <= isa.level() && int8.level().vectors() == isa.vectors());
             }

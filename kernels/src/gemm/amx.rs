@@ -246,3 +246,51 @@ multiply! {
     /// Sums over k in i32 of products of int8, exact.
     multiply_int8, "tdpbssd"
 }
+
+macro_rules! again {
+    ($(#[$what:meta])* $name:ident, $product:literal, $products:literal) => {
+        $(#[$what])*
+        ///
+        /// # Safety
+        ///
+        /// The CPU has AMX and the system permits it; this thread has no [`Registers`].
+        pub(crate) unsafe fn $name(rounds: usize) -> usize {
+            // SAFETY: the caller's word.
+            let _registers = unsafe { Registers::configure() };
+            // SAFETY: registers alone are read and written, and counted down to zero.
+            unsafe {
+                asm!(
+                    "tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3",
+                    "tilezero tmm4", "tilezero tmm5", "tilezero tmm6", "tilezero tmm7",
+                    "test {rounds}, {rounds}",
+                    "jz 3f",
+                    "2:",
+                    concat!($product, " tmm0, tmm4, tmm6"), concat!($product, " tmm1, tmm4, tmm7"),
+                    concat!($product, " tmm2, tmm5, tmm6"), concat!($product, " tmm3, tmm5, tmm7"),
+                    concat!($product, " tmm0, tmm4, tmm6"), concat!($product, " tmm1, tmm4, tmm7"),
+                    concat!($product, " tmm2, tmm5, tmm6"), concat!($product, " tmm3, tmm5, tmm7"),
+                    concat!($product, " tmm0, tmm4, tmm6"), concat!($product, " tmm1, tmm4, tmm7"),
+                    concat!($product, " tmm2, tmm5, tmm6"), concat!($product, " tmm3, tmm5, tmm7"),
+                    "dec {rounds}",
+                    "jnz 2b",
+                    "3:",
+                    rounds = inout(reg) rounds => _,
+                    out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                    out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                    options(nostack, nomem),
+                );
+            }
+            $products
+        }
+    };
+}
+
+again! {
+    /// Twelve instructions in bf16, `rounds` times, with nothing loaded; returns the products of each.
+    again_bf16, "tdpbf16ps", 8192
+}
+
+again! {
+    /// The same in int8.
+    again_int8, "tdpbssd", 16384
+}
