@@ -14,3 +14,6 @@ mod forged;
 
 #[path = "corrector/script.rs"]
 mod script;
+
+#[path = "corrector/seen.rs"]
+mod seen;

@@ -2,8 +2,9 @@
 //!
 //! 1. The discriminator reads whole windows. Characters whose probability of being replaced
 //!    reaches the threshold are suspects.
-//! 2. Each suspect is masked and the generator says what could stand there. Its candidates
-//!    are the characters near in sound or shape, and the generator's own top k.
+//! 2. Each suspect is masked and the generator says what could stand there (one whose config says
+//!    `"zhengzi_fill": "seen"` reads the suspect itself). Its candidates are the characters near in
+//!    sound or shape, and the generator's own top k.
 //! 3. The best candidate takes its place for a trial, unless its score is hopeless. Of
 //!    neighbours only the better one: a pair of wrong changes would spoil each other's trial.
 //! 4. The discriminator reads the changed windows again. What it says of the new character
@@ -24,6 +25,7 @@ use super::scorer::{Evidence, Hearing, Weights, score, verified};
 use super::script::Written;
 use super::{Alternative, Correction, Corrector, Passage, probability, single};
 use crate::Error;
+use crate::config::Fill;
 use crate::tokenizer::Tokenizer;
 
 /// Tokens on either side of its mask that the generator sees: the sentence and its neighbours.
@@ -239,7 +241,13 @@ pub(super) fn propose(
 ) -> Result<Vec<Vec<Scored>>, Error> {
     let Corrector { detector, generator, candidates, calibration, .. } = corrector;
     let Detector { tokenizer, arenas, settings, stages, .. } = detector;
-    let readings = readings(suspects);
+    let fill = generator.config().fill;
+    let apart = match fill {
+        Fill::Mask => APART,
+        // What is seen hides nothing.
+        Fill::Seen => 1,
+    };
+    let readings = readings(suspects, apart);
     let gap = |reading: &Vec<usize>| {
         let places = reading.iter().map(|&i| suspects[i].at);
         let (first, last) = (&suspects[reading[0]], &suspects[reading[reading.len() - 1]]);
@@ -247,10 +255,8 @@ pub(super) fn propose(
         let window = &line.windows[first.window].tokens;
         let start = window.start.max(first.at.saturating_sub(CONTEXT));
         let end = window.end.min(last.at + CONTEXT + 1);
-        let mut ids = line.ids[start..end].to_vec();
-        let at: Vec<usize> = places.map(|place| place - start).collect();
-        at.iter().for_each(|&at| ids[at] = tokenizer.mask());
-        Gap { ids, at }
+        let at = places.map(|place| place - start).collect();
+        Gap::new(fill, tokenizer, line.ids[start..end].to_vec(), at)
     };
     let gaps: Vec<Gap> = readings.iter().map(gap).collect();
     let mut proposals = vec![Vec::new(); suspects.len()];
@@ -271,9 +277,9 @@ pub(super) fn propose(
     Ok(proposals)
 }
 
-/// Which suspects are masked in one reading: those of a window that are far enough apart to be no part
-/// of what the generator needs to know of each other.
-fn readings(suspects: &[Suspect]) -> Vec<Vec<usize>> {
+/// Which suspects are asked for in one reading: those of a window that are at least `apart`, and so no
+/// part of what the generator needs to know of each other.
+fn readings(suspects: &[Suspect], apart: usize) -> Vec<Vec<usize>> {
     let mut readings: Vec<Vec<usize>> = Vec::new();
     // Those of the window that the suspects have come to.
     let mut open = 0;
@@ -287,7 +293,7 @@ fn readings(suspects: &[Suspect]) -> Vec<Vec<usize>> {
         }
         let fits = |reading: &&mut Vec<usize>| {
             let last = &suspects[reading[reading.len() - 1]];
-            suspect.at - last.at >= APART
+            suspect.at - last.at >= apart
         };
         match readings[open..].iter_mut().find(fits) {
             Some(reading) => reading.push(i),
