@@ -10,7 +10,7 @@ mod decisions;
 mod explain;
 
 #[path = "corrector/forged.rs"]
-mod forged;
+pub mod forged;
 
 #[path = "corrector/script.rs"]
 mod script;
