@@ -11,7 +11,7 @@
 //!    completes the score: a change that does not win by the margin is taken back. New
 //!    suspects in the changed windows go through 2 and 3.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::time::Instant;
 
@@ -28,13 +28,13 @@ use crate::Error;
 use crate::config::Fill;
 use crate::tokenizer::Tokenizer;
 
-/// Tokens on either side of its mask that the generator sees: the sentence and its neighbours.
-/// A whole window for each suspect would cost the square of the window's length.
-const CONTEXT: usize = 16;
+/// Tokens on either side of its mask that the generator sees: the clause, more or less. A whole window
+/// for each suspect would cost the square of the window's length.
+const CONTEXT: usize = 8;
 
-/// Tokens from one mask to the next in a reading, at least. At this distance they cost no correction;
-/// masks side by side hide from the generator what it has to go by.
-const APART: usize = 8;
+/// Tokens from one mask to the next in a reading, at least. At this distance they hardly cost a
+/// correction; masks side by side hide from the generator what it has to go by.
+const APART: usize = 4;
 
 /// Alternatives that a correction carries.
 const ALTERNATIVES: usize = 5;
@@ -85,6 +85,12 @@ pub(super) fn correct(
                 Trial::Never => {}
             }
         }
+        // What the windows on trial were before it: if nothing in one is kept, it is that again.
+        let place = |suspect: &Suspect| (suspect.line, suspect.window);
+        let before: HashMap<(usize, usize), Vec<f32>> = trials
+            .iter()
+            .map(|(suspect, ..)| (place(suspect), read[suspect.line].judged(suspect.window)))
+            .collect();
         corrector.detector.read(&mut read)?;
         let first_new = changes.len();
         for (suspect, options, hearing) in trials {
@@ -100,13 +106,15 @@ pub(super) fn correct(
                 line.put(&suspect, suspect.id);
             }
         }
-        again.extend(changes[first_new..].iter().map(|c| (c.suspect.line, c.suspect.window)));
+        let kept: HashSet<_> = changes[first_new..].iter().map(|c| place(&c.suspect)).collect();
+        for ((line, window), logits) in before {
+            if !kept.contains(&(line, window)) {
+                read[line].restore(window, &logits);
+            }
+        }
+        again.extend(kept);
         if again.is_empty() {
             break;
-        }
-        // What was tried in vain elsewhere needs no other reading: nothing there is looked at again.
-        for (l, line) in read.iter_mut().enumerate() {
-            line.settle(|window| !again.contains(&(l, window)));
         }
         windows = Some(again);
     }
@@ -239,8 +247,13 @@ pub(super) fn propose(
     lines: &[Line],
     suspects: &[Suspect],
 ) -> Result<Vec<Vec<Scored>>, Error> {
-    let Corrector { detector, generator, candidates, calibration, .. } = corrector;
+    let Corrector { detector, generator, candidates, prior, calibration, .. } = corrector;
     let Detector { tokenizer, arenas, settings, stages, .. } = detector;
+    if !suspects.is_empty() {
+        let (tokens, time) = prior.learn(generator, tokenizer, arenas)?;
+        stages.tokens.generator += tokens;
+        stages.generator += time;
+    }
     let fill = generator.config().fill;
     let apart = match fill {
         Fill::Mask => APART,
@@ -268,6 +281,9 @@ pub(super) fn propose(
         let candidates = candidates.of(tokenizer, suspect.id, written);
         let logits = (logits, log_sum_exp(generator.isa(), logits));
         let mut options = options(tokenizer, candidates, written, settings.top_k, suspect, logits);
+        for Scored { candidate, evidence, .. } in &mut options {
+            evidence.prior = prior.odds(suspect.id, candidate.id);
+        }
         rescore(&calibration.score, &mut options);
         proposals[i] = options;
     })?;
@@ -327,6 +343,7 @@ fn options(
         let evidence = Evidence {
             chosen: logits[candidate.id as usize] - whole,
             original: logits[suspect.id as usize] - whole,
+            prior: 0.0,
             suspicion: suspect.logit,
             sound: candidate.sound,
             shape: candidate.shape,
