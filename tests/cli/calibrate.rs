@@ -49,13 +49,13 @@ fn a_calibration_is_written_and_decides() {
         let mut changed = written.clone();
         changed["margins"]["balanced"] = margin.into();
         fs::write(folder.path().join("m.json"), changed.to_string()).unwrap();
-        let args = ["correct", "--calibration", "m.json", "-t", "少先队员因该为老人让坐"];
+        let args = ["correct", "--calibration", "m.json", "-t", "他门都来了"];
         let out = run(zhengzi().current_dir(folder.path()).args(args), b"");
         assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
         String::from_utf8(out.stdout).unwrap()
     };
-    assert_eq!(corrected(99.0), "少先队员因该为老人让坐\n");
-    assert!(corrected(-99.0).starts_with("少先队员应该"), "{}", corrected(-99.0));
+    assert_eq!(corrected(99.0), "他门都来了\n");
+    assert_ne!(corrected(-99.0), "他门都来了\n");
 }
 
 #[test]
