@@ -143,7 +143,7 @@ fn any_other_word_is_refused_in_one_line() {
         let text = forged::config(11, 12, &format!(r#", "zhengzi_fill": {value}"#));
         fs::write(&config, text).unwrap();
         let output =
-            run(zhengzi().args(["correct", "-t", TEXT, "--model"]).arg(&folder.path()), b"");
+            run(zhengzi().args(["correct", "-t", TEXT, "--model"]).arg(folder.path()), b"");
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!((output.status.code(), &output.stdout[..]), (Some(2), &b""[..]), "{stderr}");
         assert!(stderr.starts_with(&told(&config)) && stderr.lines().count() == 1, "{stderr}");
