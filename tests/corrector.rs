@@ -10,7 +10,10 @@ mod decisions;
 mod explain;
 
 #[path = "corrector/forged.rs"]
-mod forged;
+pub mod forged;
 
 #[path = "corrector/script.rs"]
 mod script;
+
+#[path = "corrector/seen.rs"]
+mod seen;

@@ -1,6 +1,6 @@
 //! `config.json` → [`Config`]: the shape of an ELECTRA, checked before anything is loaded.
 //!
-//! Keys and defaults are those of Hugging Face's `ElectraConfig`.
+//! Keys and defaults are those of Hugging Face's `ElectraConfig`. One key is our own: `zhengzi_fill`.
 
 use std::path::Path;
 
@@ -32,6 +32,18 @@ pub struct Config {
     pub layer_norm_eps: f32,
     /// The non-linearity of the feed-forward layers and of the discriminator's head.
     pub activation: Activation,
+    /// How a generator is asked for what should stand at a place.
+    pub fill: Fill,
+}
+
+/// What a generator reads where it is asked for a character: `zhengzi_fill`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fill {
+    /// `"mask"`: `[MASK]`, as it was pre-trained. So is every generator whose config says nothing.
+    #[default]
+    Mask,
+    /// `"seen"`: the character that stands there, as models fine-tuned for spelling do.
+    Seen,
 }
 
 /// The keys that matter, as they stand in the file.
@@ -50,6 +62,7 @@ struct Keys {
     layer_norm_eps: f64,
     hidden_act: String,
     position_embedding_type: String,
+    zhengzi_fill: String,
 }
 
 impl Default for Keys {
@@ -67,6 +80,7 @@ impl Default for Keys {
             layer_norm_eps: 1e-12,
             hidden_act: "gelu".to_owned(),
             position_embedding_type: "absolute".to_owned(),
+            zhengzi_fill: "mask".to_owned(),
         }
     }
 }
@@ -118,6 +132,7 @@ impl Keys {
             token_types: size("type_vocab_size", self.type_vocab_size)?,
             layer_norm_eps: self.layer_norm_eps as f32,
             activation: activation(&self.hidden_act)?,
+            fill: fill(&self.zhengzi_fill)?,
         };
         if !config.hidden_size.is_multiple_of(config.heads) {
             return Err(format!(
@@ -157,6 +172,14 @@ fn activation(name: &str) -> Result<Activation, String> {
     }
 }
 
+fn fill(name: &str) -> Result<Fill, String> {
+    match name {
+        "mask" => Ok(Fill::Mask),
+        "seen" => Ok(Fill::Seen),
+        _ => Err(format!("zhengzi_fill is {name:?}: it must be \"mask\" or \"seen\"")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,7 +192,7 @@ mod tests {
     fn absent_keys_take_the_defaults_of_hugging_face() {
         let config = Config::parse(b"{}", Path::new("c")).unwrap();
         assert_eq!((config.vocab_size, config.layers, config.heads), (30522, 12, 4));
-        assert_eq!(config.activation, Activation::Gelu);
+        assert_eq!((config.activation, config.fill), (Activation::Gelu, Fill::Mask));
     }
 
     #[test]
@@ -190,6 +213,7 @@ mod tests {
         assert!(refusal("{\"model_type\":\"bert\"}").contains("bert"));
         assert!(refusal("{\"position_embedding_type\":\"relative_key\"}").contains("relative_key"));
         assert!(refusal("not json").starts_with("config.json: not a model config"));
+        assert!(refusal("{\"zhengzi_fill\":\"masked\"}").contains("zhengzi_fill is \"masked\""));
         assert!(refusal("{\"layer_norm_eps\":-1}").contains("layer_norm_eps"));
     }
 }

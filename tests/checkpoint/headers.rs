@@ -13,6 +13,10 @@ const GOOD: &str = r#"{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#;
 fn a_true_header_is_read_with_any_padding() {
     assert!(read_bytes("ok", &file(GOOD, &[0; 8])).is_ok());
     assert!(read_bytes("ok", &file(&format!("{GOOD}   "), &[0; 8])).is_ok());
+    // Lengths whose first bytes are those of a pickle, of protocols 0, 2 and 4.
+    for length in [0x80, 0x280, 0x480] {
+        assert!(read_bytes("ok", &file(&format!("{GOOD:length$}"), &[0; 8])).is_ok(), "{length}");
+    }
     let empty = r#"{"w":{"dtype":"F32","shape":[0,9],"data_offsets":[0,0]}}"#;
     assert!(read_bytes("ok", &file(empty, b"")).is_ok());
 }

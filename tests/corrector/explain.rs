@@ -1,6 +1,7 @@
 //! An explanation is the account of a real run: what it says was decided is what `correct` does,
 //! and the parts of a score add up to it.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
@@ -8,7 +9,7 @@ use serde_json::Value;
 use zhengzi_kernels::Isa;
 use zhengzi_model::ModelPaths;
 use zhengzi_model::corrector::{
-    Corrector, Explanation, Passage, Policy, Settings, Standing, Verdict,
+    Corrector, Explanation, Filler, Passage, Policy, Settings, Standing, Verdict,
 };
 use zhengzi_runtime::Cpu;
 
@@ -73,6 +74,31 @@ fn the_parts_of_a_score_add_up_to_it() {
         }
     }
     assert!(scores > 100 && verified > 10, "{scores} scores, {verified} of them verified");
+}
+
+/// Nine masks and nothing else: what the generator expects in the middle are its odds of any two
+/// characters.
+#[test]
+fn the_prior_is_what_the_generator_expects_where_it_is_told_nothing() {
+    let cpu = Cpu::new(Isa::best(), 2).unwrap();
+    let paths = ModelPaths::default();
+    let mut filler = Filler::open(&paths, &cpu).unwrap();
+    let blanks = filler.fill(&"[MASK]".repeat(9), usize::MAX).unwrap();
+    let expected: HashMap<&str, f32> =
+        blanks[4].alternatives.iter().map(|a| (a.text.as_str(), a.probability)).collect();
+    let mut compared = 0;
+    for told in explain(Policy::Default) {
+        for suspect in &told.suspects {
+            let original = &told.text[suspect.span.clone()];
+            for option in &suspect.options {
+                let odds = (expected[original] / expected[option.text.as_str()]).ln();
+                let part = option.parts.iter().find(|part| part.name == "prior").unwrap();
+                assert!((part.value - odds).abs() < 1e-3, "{original} {option:?}: {odds}");
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared > 100);
 }
 
 /// pycorrector's rule, read off the account alone.

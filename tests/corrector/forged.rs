@@ -1,4 +1,4 @@
-//! A model without training whose opinion is known: every token was replaced, and by what.
+//! Models without training whose opinion is known: every token was replaced, and by what.
 
 use std::borrow::Cow;
 use std::fs;
@@ -15,45 +15,70 @@ use crate::electra::weights::{self, Head, Tensor, tensors};
 /// `proposed` wherever it is asked. `words` is the vocabulary behind `[PAD] … [MASK]`.
 pub fn model(words: &str, proposed: &str) -> (TempDir, ModelPaths) {
     let folder = weights::folder();
-    let vocabulary = format!("[PAD] [UNK] [CLS] [SEP] [MASK] {words}");
-    let size = vocabulary.split(' ').count();
-    let config = format!(
-        r#"{{"vocab_size": {size}, "embedding_size": 8, "hidden_size": 8, "num_hidden_layers": 1,
-            "num_attention_heads": 2, "intermediate_size": 8, "max_position_embeddings": 24}}"#
-    );
-    let shape = Config::parse(config.as_bytes(), Path::new("config.json")).unwrap();
+    let words = vocabulary(words);
+    let config = config(words.len(), 8, "");
     // Words that no text may take come before all others but the one proposed.
-    let logit = |word: &str| match word {
+    let logit = |word: &&str| match *word {
         word if word == proposed => 100.0,
         "[PAD]" | "[UNK]" | "[CLS]" | "[SEP]" => 50.0,
         _ => 0.0,
     };
-    let proposes: Vec<f32> = vocabulary.split(' ').map(logit).collect();
-    for (half, head, name, bias) in [
-        ("discriminator", Head::Discriminator, "dense_prediction.bias", vec![100.0]),
-        ("generator", Head::Generator, "generator_lm_head.bias", proposes),
-    ] {
-        let half = folder.path().join(half);
-        fs::create_dir_all(&half).unwrap();
-        fs::write(half.join("config.json"), &config).unwrap();
-        fs::write(half.join("vocab.txt"), vocabulary.replace(' ', "\n") + "\n").unwrap();
-        let tensors = tensors(&shape, head).into_iter().map(|tensor| {
-            let bias = tensor.name.ends_with(name).then(|| bias.clone());
-            (tensor.name.clone(), Biased { tensor, bias })
-        });
-        serialize_to_file(tensors, None, &half.join("model.safetensors")).unwrap();
-    }
+    let proposes: Vec<f32> = words.iter().map(logit).collect();
+    discriminator(folder.path(), &config, &words);
+    write(&folder.path().join("generator"), &config, &words, Head::Generator, |tensor| {
+        tensor.name.ends_with("generator_lm_head.bias").then(|| proposes.clone())
+    });
     let paths = ModelPaths { model: Some(folder.path().to_owned()), ..ModelPaths::default() };
     (folder, paths)
 }
 
-/// A tensor of the formula, or a bias in its place.
-struct Biased {
-    tensor: Tensor,
-    bias: Option<Vec<f32>>,
+/// The tokens `[PAD] … [MASK]` and those of `words`.
+pub fn vocabulary(words: &str) -> Vec<&str> {
+    ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"].into_iter().chain(words.split(' ')).collect()
 }
 
-impl View for Biased {
+/// The `config.json` of one small layer; `more` are further keys, each behind a comma.
+pub fn config(words: usize, width: usize, more: &str) -> String {
+    format!(
+        r#"{{"vocab_size": {words}, "embedding_size": {width}, "hidden_size": {width},
+            "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8,
+            "max_position_embeddings": 24{more}}}"#
+    )
+}
+
+/// The folder `discriminator` of one that flags every token.
+pub fn discriminator(folder: &Path, config: &str, words: &[&str]) {
+    write(&folder.join("discriminator"), config, words, Head::Discriminator, |tensor| {
+        tensor.name.ends_with("dense_prediction.bias").then(|| vec![100.0])
+    });
+}
+
+/// The folder of a model of the formula, but for the tensors that have other `values`.
+pub fn write(
+    folder: &Path,
+    config: &str,
+    words: &[&str],
+    head: Head,
+    values: impl Fn(&Tensor) -> Option<Vec<f32>>,
+) {
+    let shape = Config::parse(config.as_bytes(), Path::new("config.json")).unwrap();
+    fs::create_dir_all(folder).unwrap();
+    fs::write(folder.join("config.json"), config).unwrap();
+    fs::write(folder.join("vocab.txt"), words.join("\n") + "\n").unwrap();
+    let tensors = tensors(&shape, head).into_iter().map(|tensor| {
+        let values = values(&tensor);
+        (tensor.name.clone(), Written { tensor, values })
+    });
+    serialize_to_file(tensors, None, &folder.join("model.safetensors")).unwrap();
+}
+
+/// A tensor of the formula, or other values in its place.
+struct Written {
+    tensor: Tensor,
+    values: Option<Vec<f32>>,
+}
+
+impl View for Written {
     fn dtype(&self) -> Dtype {
         self.tensor.dtype()
     }
@@ -63,8 +88,11 @@ impl View for Biased {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        match &self.bias {
-            Some(bias) => bias.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>().into(),
+        match &self.values {
+            Some(values) => {
+                assert_eq!(4 * values.len(), self.data_len(), "{}", self.tensor.name);
+                values.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>().into()
+            }
             None => self.tensor.data(),
         }
     }

@@ -31,8 +31,8 @@ pub struct CalibrateArgs {
     #[arg(long, value_name = "FILE.svg")]
     pub plot: Option<PathBuf>,
 
-    /// Probability from which a character counts as suspicious, 0 to 1 [default: what a tenth of
-    /// all characters reach]
+    /// Probability from which a character counts as suspicious, 0 to 1 [default: what 7 in
+    /// 100 characters reach]
     #[arg(long, value_name = "P", value_parser = probability)]
     pub threshold: Option<f32>,
 

@@ -56,8 +56,8 @@ impl Dump {
         Ok(Dump { out: Box::new(BufWriter::new(file)), path: Some(path.to_owned()), filler })
     }
 
-    /// One sentence. What stands in places that were missed is shown to the discriminator and,
-    /// masked, to the generator: why was nothing done there?
+    /// One sentence. For places that were missed the discriminator and the generator are asked once
+    /// more: why was nothing done there?
     pub fn write(
         &mut self,
         corrector: &mut Corrector,
@@ -106,14 +106,12 @@ impl Dump {
     fn proposals(
         &mut self,
         text: &str,
-        &Range { start, end }: &Range<usize>,
+        span: &Range<usize>,
     ) -> Result<Option<Blank>, zhengzi_model::Error> {
-        if text[start..end].chars().count() != 1 {
-            return Ok(None);
+        match text[span.clone()].chars().count() {
+            1 => self.filler.instead(text, span, PROPOSALS),
+            _ => Ok(None),
         }
-        let masked = format!("{}[MASK]{}", &text[..start], &text[end..]);
-        let blanks = self.filler.fill(&masked, PROPOSALS)?;
-        Ok(blanks.into_iter().find(|blank| blank.span.start == start))
     }
 
     /// An error of standard output is told by whoever called.

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::trace::{Explanation, Verdict};
 use super::{Corrector, Detector};
 use crate::Error;
+use crate::config::Fill;
 use crate::electra::Attention;
 
 /// Which half of the pair.
@@ -12,7 +13,7 @@ use crate::electra::Attention;
 pub enum Network {
     /// It reads the text as it is.
     Discriminator,
-    /// It reads the text with the most suspicious character masked.
+    /// It reads the text with the most suspicious character masked, if it asks for masks.
     Generator,
 }
 
@@ -57,7 +58,7 @@ impl Corrector {
         let text = |span: &Range<usize>| told.text[span.clone()].to_owned();
         let mut tokens: Vec<String> = encoding.spans.iter().take(room).map(text).collect();
         let mut ids: Vec<u32> = encoding.ids.iter().take(room).copied().collect();
-        if network == Network::Generator {
+        if network == Network::Generator && self.generator.config().fill == Fill::Mask {
             let suspects = told.suspects.iter().filter(|s| s.verdict != Verdict::Frozen);
             let worst = suspects.max_by(|a, b| a.probability.total_cmp(&b.probability));
             let at = worst.and_then(|worst| encoding.spans.iter().position(|s| *s == worst.span));

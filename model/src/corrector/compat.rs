@@ -68,9 +68,7 @@ pub(super) fn correct(
             .iter()
             .zip(&asked)
             .map(|(piece, &(at, _))| {
-                let mut ids = piece.ids.clone();
-                ids[at] = tokenizer.mask();
-                Gap { ids, at: vec![at] }
+                Gap::new(generator.config().fill, tokenizer, piece.ids.clone(), vec![at])
             })
             .collect();
         let begin = Instant::now();

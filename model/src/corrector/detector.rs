@@ -206,11 +206,15 @@ impl<'a> Line<'a> {
         judged.iter().sum::<f32>() / judged.len() as f32
     }
 
-    /// Spares the windows that are done with another reading.
-    pub(super) fn settle(&mut self, is_done: impl Fn(usize) -> bool) {
-        for (window, stale) in self.stale.iter_mut().enumerate() {
-            *stale &= !is_done(window);
-        }
+    /// What was read of the part that `window` judges.
+    pub(super) fn judged(&self, window: usize) -> Vec<f32> {
+        self.logits[self.windows[window].judged.clone()].to_vec()
+    }
+
+    /// The tokens of `window` are again what they were when it was read as `logits`.
+    pub(super) fn restore(&mut self, window: usize, logits: &[f32]) {
+        self.logits[self.windows[window].judged.clone()].copy_from_slice(logits);
+        self.stale[window] = false;
     }
 
     /// Puts `id` in the place of a suspect; its window must be read again.

@@ -10,6 +10,7 @@ use super::Alternative;
 use super::reading::{Gap, filled, top};
 use super::segmenter::windows;
 use crate::Error;
+use crate::config::Fill;
 use crate::electra::{Generator, memory};
 use crate::pair::{ModelPaths, Pair};
 use crate::tokenizer::Tokenizer;
@@ -49,19 +50,48 @@ impl Filler {
 
     /// The `top_k` likeliest tokens at every `[MASK]` of `text`; all masks are read at once.
     pub fn fill(&mut self, text: &str, top_k: usize) -> Result<Vec<Blank>, Error> {
+        let mask = self.tokenizer.mask();
+        self.asked(text, top_k, |id, _| id == mask)
+    }
+
+    /// The `top_k` likeliest tokens in the place of the character at `span`, which the generator reads
+    /// or does not, as its config says. `None` where it is no token of its own.
+    pub fn instead(
+        &mut self,
+        text: &str,
+        span: &Range<usize>,
+        top_k: usize,
+    ) -> Result<Option<Blank>, Error> {
+        let blanks = match self.generator.config().fill {
+            Fill::Mask => {
+                let masked = format!("{}[MASK]{}", &text[..span.start], &text[span.end..]);
+                self.fill(&masked, top_k)?
+            }
+            Fill::Seen => self.asked(text, top_k, |_, token| token == span)?,
+        };
+        Ok(blanks.into_iter().find(|blank| blank.span.start == span.start))
+    }
+
+    /// The same for every token that `is_asked`, by its id and span.
+    fn asked(
+        &mut self,
+        text: &str,
+        top_k: usize,
+        is_asked: impl Fn(u32, &Range<usize>) -> bool,
+    ) -> Result<Vec<Blank>, Error> {
         let Filler { tokenizer, generator, arenas } = self;
         let encoding = tokenizer.encode_with_specials(text);
         let mut places = Vec::new();
         let mut gaps = Vec::new();
         for window in windows(text, &encoding.spans, generator.config().max_positions - 2) {
-            let is_mask = |at: &usize| encoding.ids[*at] == tokenizer.mask();
-            let masks: Vec<usize> = window.judged.filter(is_mask).collect();
-            if !masks.is_empty() {
+            let is_asked = |&at: &usize| is_asked(encoding.ids[at], &encoding.spans[at]);
+            let asked: Vec<usize> = window.judged.filter(is_asked).collect();
+            if !asked.is_empty() {
                 gaps.push(Gap {
                     ids: encoding.ids[window.tokens.clone()].to_vec(),
-                    at: masks.iter().map(|at| at - window.tokens.start).collect(),
+                    at: asked.iter().map(|at| at - window.tokens.start).collect(),
                 });
-                places.push(masks);
+                places.push(asked);
             }
         }
         let mut blanks = Vec::new();

@@ -5,6 +5,7 @@
 //! decisions    what the user decided: frozen words, changes made before anything is read
 //! detector     windows of the line → the discriminator → which characters look replaced
 //! candidates   for each of them: characters near in sound or shape, and the generator's own
+//! prior        how frequent a character is, as the generator sees it
 //! script       of these, the ones that a simplified or traditional line can hold
 //! scorer       generator, discriminator and similarity against the original: does a change win?
 //! rounds       put the best on trial, read again, take back what does not win, look for more
@@ -23,6 +24,7 @@ mod decisions;
 mod detector;
 mod filler;
 pub mod fitting;
+mod prior;
 mod reading;
 mod rounds;
 pub mod scorer;
@@ -47,6 +49,7 @@ use candidates::Candidates;
 pub use decisions::Decisions;
 pub use detector::Detector;
 pub use filler::{Blank, Filler};
+use prior::Prior;
 pub use script::Script;
 pub use similarity::Similarity;
 use trace::Trace;
@@ -221,6 +224,7 @@ pub struct Corrector {
     detector: Detector,
     generator: Generator,
     candidates: Candidates,
+    prior: Prior,
     calibration: Calibration,
     origin: Origin,
 }
@@ -234,8 +238,8 @@ impl Corrector {
         let named = settings.calibration.as_deref();
         let (calibration, origin) = Calibration::find(named, discriminator.checkpoint())?;
         let detector = Detector::new(tokenizer, discriminator, settings);
-        let candidates = Candidates::default();
-        Ok(Corrector { detector, generator, candidates, calibration, origin })
+        let (candidates, prior) = (Candidates::default(), Prior::default());
+        Ok(Corrector { detector, generator, candidates, prior, calibration, origin })
     }
 
     /// Whether it decides by numbers at all: `compat` does not.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use zhengzi_runtime::Arenas;
 
 use crate::Error;
+use crate::config::Fill;
 use crate::electra::{Batch, Discriminator, Generator};
 use crate::tokenizer::Tokenizer;
 
@@ -49,6 +50,16 @@ pub(super) struct Gap {
     pub(super) ids: Vec<u32>,
     /// Where to ask, ascending.
     pub(super) at: Vec<usize>,
+}
+
+impl Gap {
+    /// Asks for the places `at` of `ids`: masked, unless the generator reads what stands there.
+    pub(super) fn new(fill: Fill, tokenizer: &Tokenizer, mut ids: Vec<u32>, at: Vec<usize>) -> Gap {
+        if fill == Fill::Mask {
+            at.iter().for_each(|&at| ids[at] = tokenizer.mask());
+        }
+        Gap { ids, at }
+    }
 }
 
 /// Hands `(gap, place, logits of the whole vocabulary)` to `each` for every place of every

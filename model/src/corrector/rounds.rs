@@ -2,15 +2,16 @@
 //!
 //! 1. The discriminator reads whole windows. Characters whose probability of being replaced
 //!    reaches the threshold are suspects.
-//! 2. Each suspect is masked and the generator says what could stand there. Its candidates
-//!    are the characters near in sound or shape, and the generator's own top k.
+//! 2. Each suspect is masked and the generator says what could stand there (one whose config says
+//!    `"zhengzi_fill": "seen"` reads the suspect itself). Its candidates are the characters near in
+//!    sound or shape, and the generator's own top k.
 //! 3. The best candidate takes its place for a trial, unless its score is hopeless. Of
 //!    neighbours only the better one: a pair of wrong changes would spoil each other's trial.
 //! 4. The discriminator reads the changed windows again. What it says of the new character
 //!    completes the score: a change that does not win by the margin is taken back. New
 //!    suspects in the changed windows go through 2 and 3.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::time::Instant;
 
@@ -24,15 +25,16 @@ use super::scorer::{Evidence, Hearing, Weights, score, verified};
 use super::script::Written;
 use super::{Alternative, Correction, Corrector, Passage, probability, single};
 use crate::Error;
+use crate::config::Fill;
 use crate::tokenizer::Tokenizer;
 
-/// Tokens on either side of its mask that the generator sees: the sentence and its neighbours.
-/// A whole window for each suspect would cost the square of the window's length.
-const CONTEXT: usize = 16;
+/// Tokens on either side of its mask that the generator sees: the clause, more or less. A whole window
+/// for each suspect would cost the square of the window's length.
+const CONTEXT: usize = 8;
 
-/// Tokens from one mask to the next in a reading, at least. At this distance they cost no correction;
-/// masks side by side hide from the generator what it has to go by.
-const APART: usize = 8;
+/// Tokens from one mask to the next in a reading, at least. At this distance they hardly cost a
+/// correction; masks side by side hide from the generator what it has to go by.
+const APART: usize = 4;
 
 /// Alternatives that a correction carries.
 const ALTERNATIVES: usize = 5;
@@ -83,6 +85,12 @@ pub(super) fn correct(
                 Trial::Never => {}
             }
         }
+        // What the windows on trial were before it: if nothing in one is kept, it is that again.
+        let place = |suspect: &Suspect| (suspect.line, suspect.window);
+        let before: HashMap<(usize, usize), Vec<f32>> = trials
+            .iter()
+            .map(|(suspect, ..)| (place(suspect), read[suspect.line].judged(suspect.window)))
+            .collect();
         corrector.detector.read(&mut read)?;
         let first_new = changes.len();
         for (suspect, options, hearing) in trials {
@@ -98,13 +106,15 @@ pub(super) fn correct(
                 line.put(&suspect, suspect.id);
             }
         }
-        again.extend(changes[first_new..].iter().map(|c| (c.suspect.line, c.suspect.window)));
+        let kept: HashSet<_> = changes[first_new..].iter().map(|c| place(&c.suspect)).collect();
+        for ((line, window), logits) in before {
+            if !kept.contains(&(line, window)) {
+                read[line].restore(window, &logits);
+            }
+        }
+        again.extend(kept);
         if again.is_empty() {
             break;
-        }
-        // What was tried in vain elsewhere needs no other reading: nothing there is looked at again.
-        for (l, line) in read.iter_mut().enumerate() {
-            line.settle(|window| !again.contains(&(l, window)));
         }
         windows = Some(again);
     }
@@ -237,9 +247,20 @@ pub(super) fn propose(
     lines: &[Line],
     suspects: &[Suspect],
 ) -> Result<Vec<Vec<Scored>>, Error> {
-    let Corrector { detector, generator, candidates, calibration, .. } = corrector;
+    let Corrector { detector, generator, candidates, prior, calibration, .. } = corrector;
     let Detector { tokenizer, arenas, settings, stages, .. } = detector;
-    let readings = readings(suspects);
+    if !suspects.is_empty() {
+        let (tokens, time) = prior.learn(generator, tokenizer, arenas)?;
+        stages.tokens.generator += tokens;
+        stages.generator += time;
+    }
+    let fill = generator.config().fill;
+    let apart = match fill {
+        Fill::Mask => APART,
+        // What is seen hides nothing.
+        Fill::Seen => 1,
+    };
+    let readings = readings(suspects, apart);
     let gap = |reading: &Vec<usize>| {
         let places = reading.iter().map(|&i| suspects[i].at);
         let (first, last) = (&suspects[reading[0]], &suspects[reading[reading.len() - 1]]);
@@ -247,10 +268,8 @@ pub(super) fn propose(
         let window = &line.windows[first.window].tokens;
         let start = window.start.max(first.at.saturating_sub(CONTEXT));
         let end = window.end.min(last.at + CONTEXT + 1);
-        let mut ids = line.ids[start..end].to_vec();
-        let at: Vec<usize> = places.map(|place| place - start).collect();
-        at.iter().for_each(|&at| ids[at] = tokenizer.mask());
-        Gap { ids, at }
+        let at = places.map(|place| place - start).collect();
+        Gap::new(fill, tokenizer, line.ids[start..end].to_vec(), at)
     };
     let gaps: Vec<Gap> = readings.iter().map(gap).collect();
     let mut proposals = vec![Vec::new(); suspects.len()];
@@ -262,6 +281,9 @@ pub(super) fn propose(
         let candidates = candidates.of(tokenizer, suspect.id, written);
         let logits = (logits, log_sum_exp(generator.isa(), logits));
         let mut options = options(tokenizer, candidates, written, settings.top_k, suspect, logits);
+        for Scored { candidate, evidence, .. } in &mut options {
+            evidence.prior = prior.odds(suspect.id, candidate.id);
+        }
         rescore(&calibration.score, &mut options);
         proposals[i] = options;
     })?;
@@ -271,9 +293,9 @@ pub(super) fn propose(
     Ok(proposals)
 }
 
-/// Which suspects are masked in one reading: those of a window that are far enough apart to be no part
-/// of what the generator needs to know of each other.
-fn readings(suspects: &[Suspect]) -> Vec<Vec<usize>> {
+/// Which suspects are asked for in one reading: those of a window that are at least `apart`, and so no
+/// part of what the generator needs to know of each other.
+fn readings(suspects: &[Suspect], apart: usize) -> Vec<Vec<usize>> {
     let mut readings: Vec<Vec<usize>> = Vec::new();
     // Those of the window that the suspects have come to.
     let mut open = 0;
@@ -287,7 +309,7 @@ fn readings(suspects: &[Suspect]) -> Vec<Vec<usize>> {
         }
         let fits = |reading: &&mut Vec<usize>| {
             let last = &suspects[reading[reading.len() - 1]];
-            suspect.at - last.at >= APART
+            suspect.at - last.at >= apart
         };
         match readings[open..].iter_mut().find(fits) {
             Some(reading) => reading.push(i),
@@ -321,6 +343,7 @@ fn options(
         let evidence = Evidence {
             chosen: logits[candidate.id as usize] - whole,
             original: logits[suspect.id as usize] - whole,
+            prior: 0.0,
             suspicion: suspect.logit,
             sound: candidate.sound,
             shape: candidate.shape,

@@ -10,6 +10,7 @@
 //! | 1 | that this is a change |
 //! | chosen | ln g(c): the generator's log-probability of c at the masked place |
 //! | original | ln g(o): the same of the character that stands there |
+//! | prior | ln g₀(o) − ln g₀(c): the same of both where the generator is told nothing |
 //! | suspicion | the discriminator's logit that o was replaced |
 //! | sound, shape | nearness of c and o, 0 to 1 |
 //!
@@ -33,6 +34,8 @@ pub struct Evidence {
     pub chosen: f32,
     /// ln g(o).
     pub original: f32,
+    /// ln g₀(o) − ln g₀(c).
+    pub prior: f32,
     /// The discriminator's logit at the place, before the change.
     pub suspicion: f32,
     /// Nearness in sound.
@@ -42,14 +45,14 @@ pub struct Evidence {
 }
 
 /// Number of terms of a score.
-pub const TERMS: usize = 6;
+pub const TERMS: usize = 7;
 
 /// One weight a term of the score.
 pub type Weights = [f32; TERMS];
 
 /// What an explanation calls them.
 pub const NAMES: [&str; TERMS] =
-    ["change", "ln g(candidate)", "ln g(original)", "suspicion", "sound", "shape"];
+    ["change", "ln g(candidate)", "ln g(original)", "prior", "suspicion", "sound", "shape"];
 
 /// What speaks for a change that stands in the sentence, once the discriminator has read it again.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -79,8 +82,8 @@ pub const VERIFICATION_NAMES: [&str; VERIFICATION_TERMS] =
 impl Evidence {
     /// What [`Weights`] multiply.
     pub fn terms(&self) -> [f32; TERMS] {
-        let Evidence { chosen, original, suspicion, sound, shape } = *self;
-        [1.0, chosen, original, suspicion, sound, shape]
+        let Evidence { chosen, original, prior, suspicion, sound, shape } = *self;
+        [1.0, chosen, original, prior, suspicion, sound, shape]
     }
 
     /// What [`score`] is the sum of.

@@ -31,10 +31,12 @@ pub(super) fn format(file: &MappedFile) -> Result<Format, CheckpointError> {
     if is_legacy(bytes) {
         return Ok(Format::Container(Container::Legacy));
     }
-    if is_pickle(bytes) {
+    // One header of safetensors in 32 has a length that begins as a pickle does.
+    let is_safetensors = bytes.get(8) == Some(&b'{');
+    if is_pickle(bytes) && !(is_safetensors && has_header(bytes)) {
         return Err(bare_pickle(file));
     }
-    if bytes.get(8) == Some(&b'{') {
+    if is_safetensors {
         return Ok(Format::Container(Container::Safetensors));
     }
     if bytes.trim_ascii_start().starts_with(b"{") {
@@ -64,6 +66,13 @@ fn is_pickle(bytes: &[u8]) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether the first eight bytes are the length of a header that the file can hold: those of a pickle
+/// are too great a number.
+fn has_header(bytes: &[u8]) -> bool {
+    let length = bytes.first_chunk().map(|length| u64::from_le_bytes(*length));
+    length.is_some_and(|length| length <= bytes.len() as u64 - 8)
 }
 
 /// A pickle without torch around it is refused even if it is harmless; where it is not, that is told.
