@@ -126,7 +126,7 @@ fn interrupted(times: u32) -> u32 {
     let whole = undisturbed(&draft);
     let mut interrupted = 0;
     for signal in 0..times {
-        let mut child = spawn(&mut draft.command());
+        let mut child = spawn(heeding(&mut draft.command()));
         // It listens before it does anything else, but a process must first begin.
         thread::sleep(Duration::from_millis(20) + whole * signal / times);
         send(&child, "-INT");
@@ -146,7 +146,7 @@ fn interrupted(times: u32) -> u32 {
 #[test]
 fn an_interrupt_ends_a_command_that_waits_for_input() {
     for (signal, status) in [("-INT", 130), ("-TERM", 143)] {
-        let mut child = spawn(zhengzi().arg("correct"));
+        let mut child = spawn(heeding(zhengzi().arg("correct")));
         // The first answer shows that the command is running.
         use std::io::{Read, Write};
         // Kept open: to wait for a child closes the input that it still has.
@@ -155,6 +155,19 @@ fn an_interrupt_ends_a_command_that_waits_for_input() {
         child.stdout.as_mut().unwrap().read_exact(&mut [0; 6]).unwrap();
         send(&child, signal);
         assert_eq!(child.wait().unwrap().code(), Some(status));
+    }
+}
+
+/// Started so that an interrupt is no longer ignored, as it is by what a shell left in the background.
+#[cfg(unix)]
+fn heeding(command: &mut Command) -> &mut Command {
+    use std::os::unix::process::CommandExt;
+    // SAFETY: between fork and exec, nothing but a call that is safe there (signal-safety(7)).
+    unsafe {
+        command.pre_exec(|| match libc::signal(libc::SIGINT, libc::SIG_DFL) {
+            libc::SIG_ERR => Err(std::io::Error::last_os_error()),
+            _ => Ok(()),
+        })
     }
 }
 
