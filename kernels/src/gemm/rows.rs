@@ -139,7 +139,7 @@ impl Maker {
 }
 
 impl MadeRows {
-    /// The rows that [`make()`] would make of x, which they were made of.
+    /// What [`make()`] would give for x, of which these rows were made the last time: they are not made again.
     pub fn again<'a>(&'a self, isa: Isa, precision: Precision, x: MatRef<'a, f32>) -> Rows<'a> {
         match Maker::of(isa, precision) {
             None => Rows::F32(x),

@@ -4,7 +4,7 @@
 //! files     what is used where it lies: panels in this precision, embeddings in f32
 //! weights   what is packed: 16 ⌈n/16⌉ columns of k numbers; and vectors, which are copied
 //! loading   the rows of the largest matrix beside its panels, and a copy where they are no f32
-//! passes    for each thread 2 · 256 tokens (5 widths of h and one of f), heads, scratch
+//! passes    for each thread 2 · 256 tokens (5½ widths of h and 1½ of f), heads, scratch
 //! text      what a program holds besides
 //! ```
 //!
@@ -218,7 +218,10 @@ impl Widths {
     fn pass(&self, threads: usize) -> u64 {
         let (h, f) = (self.h, self.f);
         let t = self.positions.max(2 * PART);
-        let floats = Arena::floats(&[(t, h), (t, h), (t, h), (t, 3 * h), (t, f), (t, h)]);
+        // Rows made for products, of bf16 at most.
+        let made = [(t, h.div_ceil(2)), (t, f.div_ceil(2))];
+        let floats = Arena::floats(&[(t, h), (t, h), (t, h), (t, 3 * h), (t, f), (t, h)])
+            + Arena::floats(&made);
         // The parts' rows of logits, and all of them together.
         let logits = 2 * PLACES * self.vocabulary;
         threads as u64 * (4 * floats as u64 + SCRATCH) + 4 * logits as u64
