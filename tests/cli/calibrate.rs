@@ -89,7 +89,7 @@ fn a_model_carries_its_calibration_beside_it_and_in_a_file_of_convert() {
 /// model. It gives the characters that are wrong in [`pairs`] the logit −3 and all others −9: it is never
 /// sure, and yet always right.
 fn classifier(folder: &Path, labels: usize) -> PathBuf {
-    let pair = folder.join("pair");
+    let pair = folder.join(format!("pair-{labels}"));
     let out = run(zhengzi().args(["convert", "--layout", "hf", "-o"]).arg(&pair), b"");
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     let vocabulary = fs::read_to_string(pair.join("generator/vocab.txt")).unwrap();

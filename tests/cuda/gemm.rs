@@ -230,7 +230,9 @@ fn int8(capability: (u32, u32), shape: [usize; 3], how: How, large: bool) {
     assert_eq!(device.run(&launch, &args).conflicts, 0);
     let want = product.on_the_cpu(Isa::best(), Precision::Int8, shape, how);
     match how {
-        How::Gelu | How::Tanh => assert_close(&device.download(c), &want, 1e-5),
+        // The CPU's GELU is no finer than int8 asks for (`kernels/src/rough_gelu.rs`).
+        How::Gelu => assert_close(&device.download(c), &want, 2e-4),
+        How::Tanh => assert_close(&device.download(c), &want, 1e-5),
         _ => assert_eq!(device.download::<f32>(c), want, "{shape:?}"),
     }
 }

@@ -16,9 +16,10 @@
 //! Cost: 4n²d flops and n² exponentials a task; 4nd values read and written. Bound by arithmetic;
 //! for n below d the products around it (`gemm/`) weigh more.
 //!
-//! The levels are those of its parts: `gemm/` and `softmax.rs`. With AMX bf16 and int8 both multiply in bf16
-//! (`bf16_amx.rs`). Elsewhere bf16 does as f32 does; int8 does so, too, in short sentences and where no
-//! instruction multiplies bytes and adds; else see `int8.rs`.
+//! The levels are those of its parts: `gemm/` and `softmax.rs`. bf16 does as f32 does, but with AMX, where its
+//! products are in bf16, too (`bf16_amx.rs`). int8 does as f32 does in short sentences and where no
+//! instruction multiplies bytes and adds; else see `int8.rs`, whose bits are the same on every level: a model
+//! in int8 says the same on a CPU with AMX as on one with VNNI alone.
 
 mod backward;
 #[cfg(target_arch = "x86_64")]
@@ -128,7 +129,7 @@ impl Attention<'_> {
         };
         let n = rows.len();
         #[cfg(target_arch = "x86_64")]
-        if self.precision != Precision::F32 && self.isa.level() == Level::Amx {
+        if self.precision == Precision::Bf16 && self.isa.level() == Level::Amx {
             let qkv = [0, 1, 2].map(|i| part(i, rows.clone()));
             return bf16_amx::head(self.isa, qkv, &mut scratch.bf16, y);
         }

@@ -151,9 +151,9 @@ impl Microkernel {
         }
     }
 
-    /// The most rows of a tile.
+    /// The most rows of a tile. AMX lists no widths: its tiles are made in `bands.rs`.
     pub(super) fn rows(&self) -> usize {
-        self.widths.last().map_or(0, |width| width.heights.len())
+        self.widths.last().map_or(2 * WIDTH, |width| width.heights.len())
     }
 }
 

@@ -23,23 +23,23 @@ const MASKS: usize = 9;
 pub(super) struct Prior(Vec<f32>);
 
 impl Prior {
-    /// That of `generator`, and how many tokens that took in how much time: none where it is known.
+    /// That of `generator`, and how much time it took: none where it is known. The few masks are read once, and
+    /// are no part of what a text costs.
     pub(super) fn learn(
         &mut self,
         generator: &Generator,
         tokenizer: &Tokenizer,
         arenas: &Arenas,
-    ) -> Result<(u64, Duration), Error> {
+    ) -> Result<Duration, Error> {
         if !self.0.is_empty() {
-            return Ok((0, Duration::ZERO));
+            return Ok(Duration::ZERO);
         }
         let masks = MASKS.min(generator.config().max_positions - 2);
         let gap = Gap { ids: vec![tokenizer.mask(); masks], at: vec![masks / 2] };
-        let time = filled(generator, tokenizer, &[gap], arenas, |_, _, logits| {
+        filled(generator, tokenizer, &[gap], arenas, |_, _, logits| {
             let whole = log_sum_exp(generator.isa(), logits);
             self.0 = logits.iter().map(|logit| logit - whole).collect();
-        })?;
-        Ok((masks as u64, time))
+        })
     }
 
     /// ln g₀(`original`) − ln g₀(`candidate`), by their ids.

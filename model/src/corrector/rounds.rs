@@ -250,9 +250,7 @@ pub(super) fn propose(
     let Corrector { detector, generator, candidates, prior, calibration, .. } = corrector;
     let Detector { tokenizer, arenas, settings, stages, .. } = detector;
     if !suspects.is_empty() {
-        let (tokens, time) = prior.learn(generator, tokenizer, arenas)?;
-        stages.tokens.generator += tokens;
-        stages.generator += time;
+        stages.generator += prior.learn(generator, tokenizer, arenas)?;
     }
     let fill = generator.config().fill;
     let apart = match fill {
