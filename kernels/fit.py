@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Computes the coefficients in src/exp.rs and src/saturating.rs (needs numpy).
+"""Computes the coefficients in src/exp.rs, saturating.rs, rough_gelu.rs and attention/bf16_amx.rs (needs numpy).
 
     python3 kernels/fit.py
 
@@ -68,6 +68,33 @@ def fit_saturating(f, limit, degree=5):
     return worst, p / q[0], q / q[0]
 
 
+def fit_rough_gelu(limit=4.0, degree=6):
+    """P with erf(a/√2)/2 ≈ a P(a²) on 0 ≤ a ≤ limit, least in the error of a times that."""
+    a = np.linspace(1e-3, limit, 1500)
+    target = np.array([math.erf(v / math.sqrt(2)) / 2 / v for v in a])
+    basis = chebyshev.chebvander(2 * a * a / limit**2 - 1, degree)
+
+    def solve(weight):
+        rows = weight * a * a
+        return np.linalg.lstsq(basis * rows[:, None], target * rows, rcond=None)[0]
+
+    worst, p = lawson(solve, lambda p: (basis @ p - target) * a * a, len(a))
+    return worst, monomials(p, 0, limit**2)
+
+
+def fit_power_of_2(degree=3):
+    """p with 2^f ≈ p(f) on 0 ≤ f ≤ 1."""
+    f = (1 - np.cos(np.linspace(0, np.pi, 2000))) / 2
+    basis, target = chebyshev.chebvander(2 * f - 1, degree), np.exp2(f)
+
+    def solve(weight):
+        rows = weight / target
+        return np.linalg.lstsq(basis * rows[:, None], target * rows, rcond=None)[0]
+
+    worst, p = lawson(solve, lambda p: (basis @ p) / target - 1, len(f))
+    return worst, monomials(p, 0, 1)
+
+
 def monomials(coefficients, lo, hi):
     """A Chebyshev series on [lo, hi] as powers, lowest first."""
     series = Chebyshev(coefficients, domain=[lo, hi])
@@ -85,6 +112,10 @@ def main():
     for name, f, limit in [("erf", math.erf, 3.925), ("tanh", math.tanh, 9.02)]:
         worst, p, q = fit_saturating(f, limit)
         print(f"{name:5} P {rust(p)}\n      Q {rust(q)}  relative error {worst:.1e}")
+    worst, p = fit_rough_gelu()
+    print(f"gelu  P {rust(p)}  error {worst:.1e}")
+    worst, p = fit_power_of_2()
+    print(f"2^f   P {rust(p)}  relative error {worst:.1e}")
 
 
 if __name__ == "__main__":
