@@ -10,8 +10,8 @@
 //! Up to 16 rows go over four panels at once instead. The sums leave their registers by way of 4 KiB in
 //! L1. What is done to them there takes as long as a short sum, so the two must overlap: a tile's sums
 //! are worked on *behind* the instructions of the next tile. Those keep the matrix unit busy for
-//! hundreds of cycles and are but a few hundred instructions, all within what the CPU looks ahead; so it
-//! does the work on one buffer while the other is being filled.
+//! hundreds of cycles and are but a few hundred instructions, within what the CPU looks ahead: as far as it
+//! does, it works on one buffer while the other is being filled (docs/kernels.md says how far).
 //!
 //! Columns beyond n are masked when they are written; a row of c is the same whatever tile it is in.
 //!
@@ -135,10 +135,10 @@ impl Product<'_> {
             let (row, col) = (i / across * rows, i % across * cols);
             let (bottom, right) = (m.min(row + rows), n.min(col + cols));
             if right == n {
+                let (first, rest) = (panels * WIDTH / 2, apart.groups - panels * WIDTH / 2);
                 for i in row..bottom {
                     // SAFETY: behind the last panel, which is this piece's, nobody else writes.
-                    let (words, _) = unsafe { apart.row(i) };
-                    words[panels * WIDTH / 2..].fill(0);
+                    unsafe { apart.part(i, 1, first, rest).write_bytes(0, rest) };
                 }
             }
             let (rows, cols) = (bottom - row, right - col);
