@@ -6,7 +6,7 @@ use zhengzi_kernels::{Isa, Precision};
 use super::*;
 
 /// Those that attention tells apart.
-const PRECISIONS: [Precision; 2] = [Precision::F32, Precision::Int8];
+const PRECISIONS: [Precision; 3] = Precision::ALL;
 
 /// softmax(Q Kᵀ / √d) V, one sentence, one head, in f64: the whole of y.
 fn attention_f64(qkv: &Strided, offsets: &[usize], heads: usize) -> Vec<Vec<f64>> {
@@ -109,7 +109,7 @@ fn attention_gives_the_same_bits_for_any_number_of_threads() {
 
 /// Keys with a part in common, values with another: neither costs digits.
 #[test]
-fn attention_in_int8_is_a_hundredth_of_the_largest_value_away_from_f64() {
+fn attention_in_bf16_and_int8_is_a_hundredth_of_the_largest_value_away_from_f64() {
     let mut random = Random(25);
     for n in [1, 39, 40, 41, 200, 513] {
         let noise = Strided::random(&mut random, n, 3 * 128, 1.0);
@@ -119,15 +119,17 @@ fn attention_in_int8_is_a_hundredth_of_the_largest_value_away_from_f64() {
             });
             let want = attention_f64(&qkv, &[0, n], 2);
             for isa in Isa::available() {
-                let got = run_in(Precision::Int8, isa, &qkv, &[0, n], 2);
-                assert_close(&got, |i, j| want[i][j], (0.01, 1e-6));
+                for precision in [Precision::Bf16, Precision::Int8] {
+                    let got = run_in(precision, isa, &qkv, &[0, n], 2);
+                    assert_close(&got, |i, j| want[i][j], (0.01, 1e-6));
+                }
             }
         }
     }
 }
 
 #[test]
-fn a_query_far_along_one_key_takes_its_value_in_int8() {
+fn a_query_far_along_one_key_takes_its_value_in_bf16_and_int8() {
     // One query looks at key 7 alone, the other at all alike.
     let (n, d) = (41, 16);
     for isa in Isa::available() {
@@ -137,11 +139,44 @@ fn a_query_far_along_one_key_takes_its_value_in_int8() {
             (2, _, _) => (i * d + j % d) as f32,
             _ => 0.0,
         });
-        let y = run_in(Precision::Int8, isa, &qkv, &[0, n], 1);
-        for c in 0..d {
-            let (one, mean) = ((7 * d + c) as f32, (20 * d + c) as f32);
-            assert!((y.row(0)[c] - one).abs() < 2.0, "{} for {one}", y.row(0)[c]);
-            assert!((y.row(1)[c] - mean).abs() < 2.0, "{} for {mean}", y.row(1)[c]);
+        for precision in [Precision::Bf16, Precision::Int8] {
+            let y = run_in(precision, isa, &qkv, &[0, n], 1);
+            for c in 0..d {
+                let (one, mean) = ((7 * d + c) as f32, (20 * d + c) as f32);
+                assert!((y.row(0)[c] - one).abs() < 2.0, "{} for {one}", y.row(0)[c]);
+                assert!((y.row(1)[c] - mean).abs() < 2.0, "{} for {mean}", y.row(1)[c]);
+            }
+        }
+    }
+}
+
+/// What is no number shows in the rows that it reaches, and in no others.
+#[test]
+fn what_is_not_finite_shows_in_every_precision() {
+    let (n, d) = (21, 16);
+    let noise = Strided::random(&mut Random(26), n, 3 * d, 1.0);
+    for (precision, isa) in
+        PRECISIONS.into_iter().flat_map(|p| Isa::available().into_iter().map(move |i| (p, i)))
+    {
+        // Row 5, column 3 of q, of k and of v.
+        for part in 0..3 {
+            let qkv = Strided::new(n, 3 * d, |i, j| match (i, j) == (5, part * d + 3) {
+                true => f32::NAN,
+                false => noise.row(i)[j],
+            });
+            let y = run_in(precision, isa, &qkv, &[0, n], 1);
+            for (i, j) in (0..n).flat_map(|i| (0..d).map(move |j| (i, j))) {
+                let must = [i == 5, false, j == 3][part];
+                assert!(
+                    !must || !y.row(i)[j].is_finite(),
+                    "{precision} on {}, {part}",
+                    isa.level()
+                );
+                let may = [i == 5, true, j == 3][part];
+                assert!(may || y.row(i)[j].is_finite(), "{precision} on {}, {part}", isa.level());
+            }
+            let shows = (0..n).all(|i| y.row(i).iter().any(|y| !y.is_finite()));
+            assert!(part != 1 || shows, "{precision} on {}: a key hides", isa.level());
         }
     }
 }
