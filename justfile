@@ -26,6 +26,7 @@ evaluate *FILES:
     cargo run --release -p zhengzi -- evaluate --mode careful {{FILES}}
     cargo run --release -p zhengzi -- evaluate --funnel {{FILES}}
     cargo run --release -p zhengzi -- evaluate --mode eager {{FILES}}
+    cargo run --release -p zhengzi -- evaluate --document {{FILES}}
 
 # Load time, latency, throughput, peak memory.
 bench:

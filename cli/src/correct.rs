@@ -7,7 +7,7 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use zhengzi_model::corrector::{Corrector, Detector, Stages};
+use zhengzi_model::corrector::{Corrector, Detector, Passage, Stages};
 use zhengzi_runtime::{Checkpoint, Need};
 
 use crate::args::{CorrectArgs, Format, Input, TextArgs, able_terminal};
@@ -25,8 +25,8 @@ use crate::stream::{Examine, Manner, Stream, Task};
 pub fn correct(args: &CorrectArgs) -> Result<ExitCode, Box<dyn Error>> {
     let format = if args.diff { Format::Diff } else { args.text.output.format };
     let task = if args.check { Task::Check } else { Task::Correct };
-    let backup = args.backup.clone();
-    Work { args: &args.text, task, format, in_place: args.write.then_some(backup) }.run()
+    let in_place = args.write.then(|| args.backup.clone());
+    Work { args: &args.text, task, format, in_place, document: args.document }.run()
 }
 
 /// Runs `detect`.
@@ -37,7 +37,7 @@ pub fn detect(args: &TextArgs) -> Result<ExitCode, Box<dyn Error>> {
                     try zhengzi correct --diff"
             .into());
     }
-    Work { args, task: Task::Detect, format, in_place: None }.run()
+    Work { args, task: Task::Detect, format, in_place: None, document: false }.run()
 }
 
 /// What was asked for.
@@ -47,6 +47,8 @@ struct Work<'a> {
     format: Format,
     /// With `-w`; and what is then added to the name of the old file, where it is kept.
     in_place: Option<Option<OsString>>,
+    /// Whether lines are to be decided together, whatever they come from.
+    document: bool,
 }
 
 impl Work<'_> {
@@ -81,7 +83,12 @@ impl Work<'_> {
         if args.output.verbose && corrector.weighs() {
             say(format_args!("calibration: {}", corrector.calibration().1));
         }
-        let (status, sentences) = self.read(&sources, &mut |lines| corrector.correct(lines))?;
+        let by_document = self.is_by_document(&sources);
+        let mut examine = |lines: &[Passage]| match by_document {
+            true => corrector.examine(lines),
+            false => corrector.correct(lines),
+        };
+        let (status, sentences) = self.read(&sources, &mut examine)?;
         self.say_stages(loaded, sentences, corrector.stages());
         Ok(status)
     }
@@ -106,11 +113,19 @@ impl Work<'_> {
         }
         let mut stream = Stream::new(sources, self.task, self.report(), examine, out);
         stream.in_place = self.in_place.clone().map(InPlace::new);
+        stream.by_document = self.is_by_document(sources);
         let output = &self.args.output;
         stream.manner = Manner { quiet: output.quiet, verbose: output.verbose };
         stream.progress = self.progress(sources);
         let status = stream.run(Lines::of(sources, self.args.markdown)?)?;
         Ok((status, stream.sentences))
+    }
+
+    /// What `--check` and `--diff` say of a file is what `-w` makes of it. Standard input may never end.
+    fn is_by_document(&self, sources: &[Source]) -> bool {
+        let shown = self.task == Task::Check || self.format == Format::Diff;
+        let are_files = || sources.iter().all(|source| source.path().is_some());
+        self.document || ((shown || self.in_place.is_some()) && are_files())
     }
 
     fn report(&self) -> Box<dyn Report> {

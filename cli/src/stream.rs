@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use zhengzi_model::corrector::{Correction, Passage, apply};
+use zhengzi_model::corrector::{Correction, Passage, apply, settle};
 
 use crate::in_place::InPlace;
 use crate::input::{Defect, HELD_LIMIT, Item, Line, Lines, Source};
@@ -18,6 +18,9 @@ pub const BATCH_LINES: usize = 64;
 
 /// The same in bytes, for input of long lines.
 pub const BATCH_BYTES: usize = 256 << 10;
+
+/// What a document is at most, in bytes and in lines: a longer source is several.
+const DOCUMENT: (usize, usize) = (4 << 20, 64 << 10);
 
 /// What is wanted of each line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,11 +64,16 @@ pub struct Stream<'a, W: Write> {
     pub report: Box<dyn Report>,
     /// With `-w`, what becomes of the files themselves.
     pub in_place: Option<InPlace>,
+    /// Whether lines wait for the end of their source, where `examine` leaves suspicions to be settled.
+    pub by_document: bool,
     pub examine: &'a mut Examine<'a>,
     pub manner: Manner,
     pub progress: Progress,
     pub out: W,
     batch: Batch,
+    examined: Batch,
+    /// What was found in those of its lines that are text.
+    corrections: Vec<Vec<Correction>>,
     /// Bytes so far of the line that goes by in parts.
     long: usize,
     /// What is to be said of it, if it is not refused before it ends.
@@ -86,6 +94,21 @@ struct Batch {
     bytes: usize,
 }
 
+impl Batch {
+    fn has_reached(&self, (bytes, lines): (usize, usize)) -> bool {
+        self.bytes >= bytes || self.lines >= lines
+    }
+
+    /// The lines that can be read.
+    fn passages(&self) -> Vec<Passage<'_>> {
+        let lines = self.items.iter().filter_map(|item| match item {
+            Item::Line(line) => Some((line.text().ok()?, &line.frozen)),
+            _ => None,
+        });
+        lines.map(|(text, frozen)| Passage { text, frozen }).collect()
+    }
+}
+
 impl<'a, W: Write> Stream<'a, W> {
     pub fn new(
         sources: &'a [Source],
@@ -99,11 +122,14 @@ impl<'a, W: Write> Stream<'a, W> {
             task,
             report,
             in_place: None,
+            by_document: false,
             examine,
             manner: Manner::default(),
             progress: Progress::new(None, false),
             out,
             batch: Batch::default(),
+            examined: Batch::default(),
+            corrections: Vec::new(),
             long: 0,
             notice: None,
             changes: 0,
@@ -127,45 +153,69 @@ impl<'a, W: Write> Stream<'a, W> {
                     self.batch.lines += 1;
                     self.batch.bytes += line.bytes.len();
                     self.batch.items.push(Item::Line(line));
-                    if self.batch.lines >= BATCH_LINES || self.batch.bytes >= BATCH_BYTES {
+                    if self.batch.has_reached((BATCH_BYTES, BATCH_LINES)) {
                         self.finish_batch()?;
                     }
                 }
                 Item::LongLine(line) => {
-                    self.finish_batch()?;
+                    self.finish_document()?;
                     self.long = line.bytes.len();
                     self.report_unread(&line, Defect::TooLong)?;
                     self.notice = self.notice(&line, Defect::TooLong);
                 }
                 Item::MoreOfIt(part) => self.pass_part(&part)?,
-                Item::Begin { .. } | Item::End { .. } => self.batch.items.push(item),
+                Item::Begin { .. } => self.batch.items.push(item),
+                Item::End { .. } => {
+                    self.batch.items.push(item);
+                    if self.by_document {
+                        self.finish_document()?;
+                    }
+                }
+                Item::Pause if self.by_document => {}
                 Item::Pause => {
                     self.finish_batch()?;
                     self.out.flush()?;
                 }
             }
         }
-        self.finish_batch()?;
+        self.finish_document()?;
         self.report.finish(&mut self.out)?;
         self.out.flush()?;
         Ok(self.task.status(self.found, self.failed))
     }
 
-    /// Examines and reports the lines that have gathered.
+    /// Examines the lines that have gathered, and reports them unless they are to wait.
     fn finish_batch(&mut self) -> Result<(), Box<dyn Error>> {
         let batch = std::mem::take(&mut self.batch);
-        let passages: Vec<Passage> = batch
-            .items
-            .iter()
-            .filter_map(|item| match item {
-                Item::Line(line) => Some(Passage { text: line.text().ok()?, frozen: &line.frozen }),
-                _ => None,
-            })
-            .collect();
-        let found = match passages.is_empty() {
-            true => Vec::new(),
-            false => (self.examine)(&passages)?,
-        };
+        let passages = batch.passages();
+        if !passages.is_empty() {
+            self.corrections.extend((self.examine)(&passages)?);
+        }
+        for passage in passages {
+            self.progress.advance(passage.text.len() as u64, sentences(passage.text));
+        }
+        self.examined.items.extend(batch.items);
+        self.examined.lines += batch.lines;
+        self.examined.bytes += batch.bytes;
+        match self.by_document && !self.examined.has_reached(DOCUMENT) {
+            true => Ok(()),
+            false => self.report_examined(),
+        }
+    }
+
+    /// Examines and reports all that waits.
+    fn finish_document(&mut self) -> Result<(), Box<dyn Error>> {
+        self.finish_batch()?;
+        self.report_examined()
+    }
+
+    fn report_examined(&mut self) -> Result<(), Box<dyn Error>> {
+        let batch = std::mem::take(&mut self.examined);
+        let mut found = std::mem::take(&mut self.corrections);
+        if self.by_document {
+            let texts: Vec<&str> = batch.passages().iter().map(|passage| passage.text).collect();
+            settle(&texts, &mut found);
+        }
         let mut found = found.into_iter();
         for item in &batch.items {
             match item {
@@ -201,9 +251,7 @@ impl<'a, W: Write> Stream<'a, W> {
         let examined = Examined { place, text, terminator: line.terminator(), corrections };
         self.found |= !corrections.is_empty();
         self.changes += corrections.len();
-        let read = sentences(text);
-        self.sentences += read;
-        self.progress.advance(line.bytes.len() as u64, read);
+        self.sentences += sentences(text);
         self.report.examined(&mut self.out, &examined)?;
         if let Some(in_place) = &mut self.in_place {
             match corrections.is_empty() {
@@ -302,149 +350,4 @@ impl<'a, W: Write> Stream<'a, W> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::report::{CorrectedText, Findings, Json};
-    use std::fs;
-    use std::path::PathBuf;
-
-    /// Stands in for the model: 新 should be 心, wherever it is. Refuses batches past the bounds.
-    fn examine(passages: &[Passage]) -> Result<Vec<Vec<Correction>>, zhengzi_model::Error> {
-        let lines = passages.len();
-        let bytes: usize = passages.iter().map(|passage| passage.text.len()).sum();
-        assert!((1..=BATCH_LINES).contains(&lines), "{lines} lines");
-        assert!(bytes < BATCH_BYTES + crate::input::LINE_LIMIT, "{bytes} bytes");
-        let correction = |(start, wrong): (usize, &str)| Correction {
-            span: start..start + wrong.len(),
-            wrong: wrong.to_owned(),
-            right: Some("心".to_owned()),
-            detection: 0.9,
-            confidence: 0.8,
-            alternatives: Vec::new(),
-        };
-        let texts = passages.iter().map(|passage| passage.text);
-        Ok(texts.map(|text| text.match_indices("新").map(correction).collect()).collect())
-    }
-
-    fn run(sources: &[Source], task: Task, report: Box<dyn Report>) -> (Vec<u8>, ExitCode) {
-        let mut out = Vec::new();
-        let mut examine = examine;
-        let mut stream = Stream::new(sources, task, report, &mut examine, &mut out);
-        stream.manner.quiet = true;
-        let status =
-            stream.run(Lines::of(sources, false).unwrap()).expect("writing to memory succeeds");
-        (out, status)
-    }
-
-    /// A file that goes away with its test.
-    struct TemporaryFile(PathBuf);
-
-    impl TemporaryFile {
-        fn holding(name: &str, bytes: &[u8]) -> TemporaryFile {
-            let name = format!("zhengzi-{}-{name}", std::process::id());
-            let path = std::env::temp_dir().join(name);
-            fs::write(&path, bytes).expect("the temporary folder takes a file");
-            TemporaryFile(path)
-        }
-    }
-
-    impl Drop for TemporaryFile {
-        fn drop(&mut self) {
-            let _ = fs::remove_file(&self.0);
-        }
-    }
-
-    /// Random bytes in which lines, errors and every kind of defect are frequent.
-    fn random_text(mut seed: u64, length: usize) -> Vec<u8> {
-        let pieces: [&[u8]; 12] = [
-            "新".as_bytes(),
-            "情很好".as_bytes(),
-            "\u{feff}".as_bytes(),
-            "𠀀e\u{301}".as_bytes(),
-            b"\n",
-            b"\n",
-            b"\r\n",
-            b"\r",
-            b"\t ",
-            b"\0",
-            b"\xff",
-            b"\xe6\x96",
-        ];
-        let mut text = Vec::new();
-        while text.len() < length {
-            seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            text.extend(pieces[(seed >> 33) as usize % pieces.len()]);
-        }
-        text
-    }
-
-    /// What `correct` promises, said in one line per line.
-    fn expected(text: &[u8]) -> Vec<u8> {
-        let line = |bytes: &[u8]| match std::str::from_utf8(bytes) {
-            Ok(text) if !text.contains('\0') => text.replace('新', "心").into_bytes(),
-            _ => bytes.to_vec(),
-        };
-        text.split_inclusive(|&byte| byte == b'\n').flat_map(line).collect()
-    }
-
-    #[test]
-    fn every_byte_outside_corrections_survives() {
-        for seed in 0..300 {
-            let text = random_text(seed, (seed * seed) as usize);
-            let file = TemporaryFile::holding(&format!("survives-{seed}"), &text);
-            let report = Box::new(CorrectedText { color: false });
-            let (out, _) = run(&[Source::File(file.0.clone())], Task::Correct, report);
-            assert!(out == expected(&text), "seed {seed}");
-        }
-    }
-
-    #[test]
-    fn a_line_past_the_limit_goes_by_untouched_between_others() {
-        let mut text = "新\n".as_bytes().to_vec();
-        text.extend("新".repeat(crate::input::LINE_LIMIT).as_bytes());
-        text.extend("\n新".as_bytes());
-        let file = TemporaryFile::holding("long", &text);
-        let report = Box::new(CorrectedText { color: false });
-        let (out, _) = run(&[Source::File(file.0.clone())], Task::Correct, report);
-        let length = text.len();
-        assert_eq!(out.len(), length);
-        assert!(out.starts_with("心\n新".as_bytes()) && out.ends_with("新\n心".as_bytes()));
-        assert!(out[4..length - 3] == text[4..length - 3]);
-    }
-
-    #[test]
-    fn json_has_an_object_for_every_line_of_every_source() {
-        let text = random_text(5, 20_000);
-        let file = TemporaryFile::holding("json", &text);
-        let sources = [Source::File(file.0.clone()), Source::Texts(vec!["新".into()])];
-        let (out, _) = run(&sources, Task::Correct, Box::new(Json));
-        let objects: Vec<serde_json::Value> = out
-            .split_inclusive(|&byte| byte == b'\n')
-            .map(|line| serde_json::from_slice(line).expect("an object per line"))
-            .collect();
-        let lines = text.split_inclusive(|&byte| byte == b'\n').count();
-        assert_eq!(objects.len(), lines + 1);
-        for (index, object) in objects[..lines].iter().enumerate() {
-            assert_eq!(object["line"], index + 1);
-            assert!(object["error"].is_string() || object["source"].is_string());
-        }
-        assert!(objects[lines]["path"].is_null());
-        assert_eq!((&objects[lines]["line"], &objects[lines]["target"]), (&1.into(), &"心".into()));
-    }
-
-    #[test]
-    fn the_status_tells_what_happened() {
-        let clean = Source::Texts(vec!["好".into()]);
-        let wrong = Source::Texts(vec!["新".into()]);
-        let missing = Source::File("no such folder/no such file".into());
-        let status = |sources: &[&Source], task| {
-            let sources: Vec<Source> = sources.iter().copied().cloned().collect();
-            format!("{:?}", run(&sources, task, Box::new(Findings { color: false })).1)
-        };
-        let code = |code: u8| format!("{:?}", ExitCode::from(code));
-        assert_eq!(status(&[&clean], Task::Detect), code(0));
-        assert_eq!(status(&[&clean, &wrong], Task::Detect), code(1));
-        assert_eq!(status(&[&wrong], Task::Correct), code(0));
-        assert_eq!(status(&[&missing, &wrong], Task::Detect), code(2));
-    }
-}
+mod tests;

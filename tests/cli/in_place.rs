@@ -17,6 +17,9 @@ struct Draft {
     new: Vec<u8>,
 }
 
+/// Lines of a draft that takes a while: four documents, and a temporary file from the end of the first on.
+const LONG: usize = 200_000;
+
 impl Draft {
     fn of(lines: usize) -> Draft {
         let rest = "nothing to correct in here, 12345\r\n".repeat(lines);
@@ -78,7 +81,7 @@ fn killed_a_thousand_times_it_leaves_old_or_new_bytes() {
 
 /// How many of so many kills found the new file, and how many left a temporary one.
 fn killed(kills: u32) -> (u32, u32) {
-    let draft = Draft::of(60_000);
+    let draft = Draft::of(LONG);
     let whole = undisturbed(&draft);
     let (mut replaced, mut unfinished) = (0, 0);
     for kill in 0..kills {
@@ -122,7 +125,7 @@ fn a_thousand_interrupts_clean_up_and_say_130() {
 /// How many of so many interrupts came before the end.
 #[cfg(unix)]
 fn interrupted(times: u32) -> u32 {
-    let draft = Draft::of(60_000);
+    let draft = Draft::of(LONG);
     let whole = undisturbed(&draft);
     let mut interrupted = 0;
     for signal in 0..times {
@@ -207,7 +210,7 @@ fn send(child: &Child, signal: &str) {
 #[cfg(unix)]
 #[test]
 fn a_full_disk_leaves_the_old_file() {
-    let draft = Draft::of(60_000);
+    let draft = Draft::of(LONG);
     let line =
         format!("trap '' XFSZ; ulimit -f 100; exec {} correct -w {:?}", quoted(), draft.path());
     let output = Command::new("sh").args(["-c", &line]).output().unwrap();
@@ -222,7 +225,7 @@ fn a_full_disk_leaves_the_old_file() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_file_system_that_is_full_or_read_only_leaves_the_old_file() {
-    let draft = Draft::of(60_000);
+    let draft = Draft::of(LONG);
     let place = tempfile::tempdir().unwrap();
     for (mount, words) in [
         ("size=3m", "No space left on device"),
@@ -302,7 +305,7 @@ fn the_owner_stays() {
 
 #[test]
 fn what_another_program_writes_while_we_do_stays() {
-    let draft = Draft::of(60_000);
+    let draft = Draft::of(LONG);
     let child = spawn(&mut draft.command());
     while draft.others().is_empty() {
         thread::sleep(Duration::from_millis(1));

@@ -37,6 +37,10 @@ pub struct EvaluateArgs {
     #[arg(long)]
     pub funnel: bool,
 
+    /// Decide repeated mistakes together, as `correct --document` does; a blank line ends a document
+    #[arg(long, conflicts_with = "funnel")]
+    pub document: bool,
+
     /// How to write the figures
     #[arg(long, value_enum, default_value_t)]
     pub format: Answer,

@@ -27,6 +27,11 @@ pub struct CorrectArgs {
     #[arg(long, help_heading = "Files")]
     pub check: bool,
 
+    /// Decide the lines of a file together: what is corrected in one is corrected in all where the
+    /// same character of the same word is suspicious. So do -w, --check and --diff with files
+    #[arg(long, conflicts_with = "input", help_heading = "Decision")]
+    pub document: bool,
+
     /// The same as --format diff
     #[arg(long, conflicts_with = "format", help_heading = "Output")]
     pub diff: bool,

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use zhengzi_model::corrector::{Corrector, Passage, Tokens, apply};
+use zhengzi_model::corrector::{Corrector, Passage, Tokens, apply, settle};
 use zhengzi_model::evaluation::{Figures, Funnel, Outcome, Score, TestSet};
 
 use crate::args::{Answer, DecisionArgs, EvaluateArgs, able_terminal};
@@ -35,12 +35,11 @@ pub fn run(args: &EvaluateArgs) -> Result<ExitCode, Box<dyn Error>> {
     let shown = io::stderr().is_terminal() && able_terminal() && free;
     let mut progress = Progress::new(Some(bytes), shown);
     let mut measured = Vec::with_capacity(sets.len());
-    let ignored = args.ignore.as_deref().unwrap_or_default();
     for set in &sets {
         let mut funnel = args.funnel.then(Funnel::default);
         let before = corrector.stages().tokens;
         let (score, time) =
-            measure(&mut corrector, set, ignored, &mut funnel, &mut dump, &mut progress)?;
+            measure(&mut corrector, set, args, &mut funnel, &mut dump, &mut progress)?;
         let tokens = corrector.stages().tokens.since(before);
         measured.push(Measured { set, figures: score.figures(), score, tokens, funnel, time });
     }
@@ -80,37 +79,48 @@ impl Measured<'_> {
 fn measure(
     corrector: &mut Corrector,
     set: &TestSet,
-    ignored: &str,
+    args: &EvaluateArgs,
     funnel: &mut Option<Funnel>,
     dump: &mut Option<Dump>,
     progress: &mut Progress,
 ) -> Result<(Score, Duration), Box<dyn Error>> {
-    let mut score = Score::new(ignored);
+    let mut found = Vec::with_capacity(set.pairs.len());
     let mut time = Duration::ZERO;
     for pairs in set.pairs.chunks(BATCH_LINES) {
         let lines: Vec<Passage> = pairs.iter().map(|pair| pair.wrong.as_str().into()).collect();
         let begin = Instant::now();
-        let found = match funnel {
-            None => corrector.correct(&lines)?,
+        match funnel {
+            None if args.document => found.extend(corrector.examine(&lines)?),
+            None => found.extend(corrector.correct(&lines)?),
             Some(funnel) => {
                 let told = corrector.explain(&lines)?;
                 pairs.iter().zip(&told).for_each(|(pair, told)| funnel.add(pair, told));
-                told.into_iter().map(|told| told.corrections).collect()
-            }
-        };
-        time += begin.elapsed();
-        for (pair, corrections) in pairs.iter().zip(&found) {
-            let got = apply(&pair.wrong, corrections);
-            let outcome = score.add(pair, &got);
-            let is_right = matches!(outcome, Outcome::Kept | Outcome::Corrected);
-            if let (Some(dump), false) = (&mut *dump, is_right) {
-                let missed = &score.missed(pair, &got);
-                let (path, got) = (&*set.path, got.as_str());
-                dump.write(corrector, &Failure { path, pair, outcome, got, corrections, missed })?;
+                found.extend(told.into_iter().map(|told| told.corrections));
             }
         }
+        time += begin.elapsed();
         let bytes: usize = pairs.iter().map(|pair| pair.wrong.len()).sum();
         progress.advance(bytes as u64, pairs.len() as u64);
+    }
+    if args.document {
+        let mut rest = &mut found[..];
+        for pairs in set.documents() {
+            let (found, others) = rest.split_at_mut(pairs.len());
+            rest = others;
+            let texts: Vec<&str> = pairs.iter().map(|pair| &*pair.wrong).collect();
+            settle(&texts, found);
+        }
+    }
+    let mut score = Score::new(args.ignore.as_deref().unwrap_or_default());
+    for (pair, corrections) in set.pairs.iter().zip(&found) {
+        let got = apply(&pair.wrong, corrections);
+        let outcome = score.add(pair, &got);
+        let is_right = matches!(outcome, Outcome::Kept | Outcome::Corrected);
+        if let (Some(dump), false) = (&mut *dump, is_right) {
+            let missed = &score.missed(pair, &got);
+            let (path, got) = (&*set.path, got.as_str());
+            dump.write(corrector, &Failure { path, pair, outcome, got, corrections, missed })?;
+        }
     }
     Ok((score, time))
 }
@@ -133,6 +143,7 @@ fn json(
         sentences_per_second: measured.sentences_per_second(),
         seconds: measured.time.as_secs_f64(),
         ignore: args.ignore.as_deref(),
+        document: args.document,
         model: JsonModel { discriminator, generator },
         decision: &args.decision,
     };
@@ -155,6 +166,7 @@ struct JsonFigures<'a> {
     sentences_per_second: f64,
     seconds: f64,
     ignore: Option<&'a str>,
+    document: bool,
     model: JsonModel<'a>,
     #[serde(flatten)]
     decision: &'a DecisionArgs,

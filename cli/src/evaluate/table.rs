@@ -29,6 +29,9 @@ pub fn write(
     if let Some(ignored) = &args.ignore {
         write!(out, ", {} ignored", printable(ignored))?;
     }
+    if args.document {
+        write!(out, ", by document")?;
+    }
     writeln!(out, "; all figures in %\n")?;
 
     let rows = rows(measured);

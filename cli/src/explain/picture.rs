@@ -77,14 +77,14 @@ pub fn share(probability: f32) -> String {
 pub struct Terms(Vec<&'static str>);
 
 impl Terms {
-    /// Of everything that was weighed.
+    /// Of everything that counts: a term of weight 0 has no bar to colour.
     pub fn of(account: &Account) -> Terms {
         let suspects = || account.stories.iter().flat_map(|story| &story.told.suspects);
         let first = suspects().filter_map(|suspect| Some(&suspect.options.first()?.parts));
         let second = suspects().filter_map(|suspect| Some(&suspect.verification.as_ref()?.parts));
         let mut names: Vec<&str> = Vec::new();
         for part in first.chain(second).flatten() {
-            if !names.contains(&part.name) {
+            if part.weight != 0.0 && !names.contains(&part.name) {
                 names.push(part.name);
             }
         }

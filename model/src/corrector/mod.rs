@@ -9,6 +9,7 @@
 //! script       of these, the ones that a simplified or traditional line can hold
 //! scorer       generator, discriminator and similarity against the original: does a change win?
 //! rounds       put the best on trial, read again, take back what does not win, look for more
+//! repeats      what won once in a document is made wherever the same word is suspected
 //! compat       pycorrector's algorithm, kept for comparison
 //! trace        either policy's account of what it saw and did
 //! attention    where the heads of the networks look
@@ -26,6 +27,7 @@ mod filler;
 pub mod fitting;
 mod prior;
 mod reading;
+mod repeats;
 mod rounds;
 pub mod scorer;
 mod script;
@@ -50,6 +52,7 @@ pub use decisions::Decisions;
 pub use detector::Detector;
 pub use filler::{Blank, Filler};
 use prior::Prior;
+pub use repeats::settle;
 pub use script::Script;
 pub use similarity::Similarity;
 use trace::Trace;
@@ -129,13 +132,15 @@ impl Passage<'_> {
 }
 
 /// One proposed change, or one suspicion where `right` is `None`.
+///
+/// A suspicion is what [`Detector::detect`] has to say, or what [`Corrector::examine`] leaves open.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Correction {
     /// Bytes of the source text.
     pub span: Range<usize>,
     /// What stands there.
     pub wrong: String,
-    /// What should stand there; `None` from [`Detector::detect`].
+    /// What should stand there.
     pub right: Option<String>,
     /// The discriminator's probability that the character was replaced.
     pub detection: f32,
@@ -275,6 +280,14 @@ impl Corrector {
 
     /// The corrections of every passage, in order and never overlapping.
     pub fn correct(&mut self, passages: &[Passage]) -> Result<Vec<Vec<Correction>>, Error> {
+        let mut found = self.examine(passages)?;
+        found.iter_mut().for_each(|found| found.retain(|correction| correction.right.is_some()));
+        Ok(found)
+    }
+
+    /// The same, and among them each suspect that nothing was decided of, with its best candidates:
+    /// [`settle`] decides these by the rest of the document.
+    pub fn examine(&mut self, passages: &[Passage]) -> Result<Vec<Vec<Correction>>, Error> {
         let decisions = Arc::clone(&self.detector.settings.decisions);
         decisions.around(passages, |passages| match self.detector.settings.policy {
             Policy::Default => rounds::correct(self, passages),

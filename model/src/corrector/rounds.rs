@@ -10,6 +10,8 @@
 //! 4. The discriminator reads the changed windows again. What it says of the new character
 //!    completes the score: a change that does not win by the margin is taken back. New
 //!    suspects in the changed windows go through 2 and 3.
+//!
+//! What becomes of a suspect that keeps its place is for `repeats` to say.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -39,7 +41,7 @@ const APART: usize = 4;
 /// Alternatives that a correction carries.
 const ALTERNATIVES: usize = 5;
 
-/// The corrections of every passage.
+/// The corrections of every passage, and the suspects that were not corrected.
 pub(super) fn correct(
     corrector: &mut Corrector,
     passages: &[Passage],
@@ -50,8 +52,9 @@ pub(super) fn correct(
     let threshold = corrector.threshold();
     let mut read: Vec<Line> =
         passages.iter().map(|&passage| Line::new(&mut corrector.detector, passage)).collect();
-    let mut changes: Vec<Change> = Vec::new();
-    // Places that were tried, by line and token: none is tried twice.
+    // All suspects, by line and token, as they were last looked at.
+    let mut cases: HashMap<(usize, usize), Case> = HashMap::new();
+    // Places that were tried: none is tried twice.
     let mut tried: HashSet<(usize, usize)> = HashSet::new();
     // The windows worth another round; at first all of them.
     let mut windows: Option<HashSet<(usize, usize)>> = None;
@@ -81,8 +84,12 @@ pub(super) fn correct(
                     tried.insert((suspect.line, suspect.at));
                     trials.push((suspect, options, hearing));
                 }
-                Trial::Later => drop(again.insert((suspect.line, suspect.window))),
-                Trial::Never => {}
+                Trial::Later | Trial::Never => {
+                    if outcome == Trial::Later {
+                        again.insert((suspect.line, suspect.window));
+                    }
+                    cases.insert((suspect.line, suspect.at), Case { suspect, options, won: None });
+                }
             }
         }
         // What the windows on trial were before it: if nothing in one is kept, it is that again.
@@ -92,7 +99,7 @@ pub(super) fn correct(
             .map(|(suspect, ..)| (place(suspect), read[suspect.line].judged(suspect.window)))
             .collect();
         corrector.detector.read(&mut read)?;
-        let first_new = changes.len();
+        let mut kept = HashSet::new();
         for (suspect, options, hearing) in trials {
             let line = &mut read[suspect.line];
             let hearing = Hearing { after: line.logits[suspect.at], ..hearing };
@@ -100,13 +107,13 @@ pub(super) fn correct(
             let score = verified(weights, &hearing);
             let wins = score >= margin;
             corrector.detector.trace_verdict(&suspect, line, &hearing.parts(weights), wins);
-            if wins {
-                changes.push(Change { suspect, options, score });
-            } else {
-                line.put(&suspect, suspect.id);
+            match wins {
+                true => drop(kept.insert(place(&suspect))),
+                false => line.put(&suspect, suspect.id),
             }
+            let won = wins.then_some(score);
+            cases.insert((suspect.line, suspect.at), Case { suspect, options, won });
         }
-        let kept: HashSet<_> = changes[first_new..].iter().map(|c| place(&c.suspect)).collect();
         for ((line, window), logits) in before {
             if !kept.contains(&(line, window)) {
                 read[line].restore(window, &logits);
@@ -119,10 +126,8 @@ pub(super) fn correct(
         windows = Some(again);
     }
     let mut corrections = vec![Vec::new(); passages.len()];
-    for change in changes {
-        let line = &read[change.suspect.line];
-        corrections[change.suspect.line]
-            .push(change.into_correction(line, &corrector.detector.tokenizer));
+    for ((line, _), case) in cases {
+        corrections[line].push(case.into_correction(&read[line], &corrector.detector.tokenizer));
     }
     for line in &mut corrections {
         line.sort_by_key(|correction| correction.span.start);
@@ -185,14 +190,14 @@ pub(super) struct Scored {
     pub(super) score: f32,
 }
 
-/// A suspect, its candidates, of which the first took its place, and the verified score.
-struct Change {
+/// A suspect, its candidates, and the verified score of the first of them if that took its place.
+struct Case {
     suspect: Suspect,
     options: Vec<Scored>,
-    score: f32,
+    won: Option<f32>,
 }
 
-impl Change {
+impl Case {
     fn into_correction(self, line: &Line, tokenizer: &Tokenizer) -> Correction {
         let span: Range<usize> = line.spans[self.suspect.at].clone();
         let text = |id: u32| tokenizer.token(id).to_owned();
@@ -203,9 +208,9 @@ impl Change {
         Correction {
             wrong: line.passage.text[span.clone()].to_owned(),
             span,
-            right: Some(text(self.options[0].candidate.id)),
+            right: self.won.map(|_| text(self.options[0].candidate.id)),
             detection: probability(self.suspect.logit),
-            confidence: probability(self.score),
+            confidence: probability(self.won.unwrap_or(self.suspect.logit)),
             alternatives: alternatives.collect(),
         }
     }

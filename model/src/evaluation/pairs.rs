@@ -2,7 +2,7 @@
 //!
 //! A line is `wrong<TAB>right`, or the file is the input of a shared task of SIGHAN (see
 //! [`super::sighan`]). UTF-8, with or without a byte order mark, lines ending in LF or CR LF;
-//! blank lines are skipped.
+//! blank lines set documents apart.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -51,6 +51,11 @@ impl TestSet {
         let sets = files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         truths.check_all_used()?;
         Ok(sets)
+    }
+
+    /// The pairs between two blank lines each.
+    pub fn documents(&self) -> impl Iterator<Item = &[Pair]> {
+        self.pairs.chunk_by(|pair, next| pair.line + 1 == next.line)
     }
 
     fn read_one(path: &Path, truths: &mut Truths) -> Result<TestSet, Error> {
