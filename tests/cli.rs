@@ -19,6 +19,7 @@ mod models;
 mod streams;
 pub mod survival;
 mod verify;
+mod vocab;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -31,6 +31,7 @@ mod sources;
 mod stream;
 mod svg;
 mod verify;
+mod vocab;
 
 use std::env;
 use std::error::Error;
@@ -95,6 +96,7 @@ fn run() -> Result<ExitCode, Box<dyn Error>> {
         Command::Inspect(args) => inspect::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Vocab(args) => vocab::run(args),
         Command::Completions { shell } => {
             manual::completions(Args::command(), *shell, &mut io::stdout().lock())?;
             Ok(ExitCode::SUCCESS)

@@ -12,6 +12,7 @@ mod explain;
 mod model;
 mod text;
 mod verify;
+mod vocab;
 
 use std::path::PathBuf;
 
@@ -34,6 +35,8 @@ pub use model::{Asked, CpuArgs, ModelArgs, access, available_isas, bounded, prov
 pub use text::{CorrectArgs, DetectArgs, Format, Input, TextArgs, able_terminal};
 use verify::EXAMPLES as VERIFY_EXAMPLES;
 pub use verify::VerifyArgs;
+use vocab::EXAMPLES as VOCAB_EXAMPLES;
+pub use vocab::VocabArgs;
 
 const USAGE: &str = "\
 zhengzi <COMMAND> [OPTIONS] [FILES]...
@@ -197,6 +200,13 @@ pub enum Command {
     /// was opened and run, in 10⁶ bytes (Linux).
     #[command(after_help = BENCH_EXAMPLES)]
     Bench(BenchArgs),
+
+    /// Make a vocabulary from text, as BERT and ELECTRA have it
+    ///
+    /// [PAD], [UNK], [CLS], [SEP] and [MASK] come first, then characters by how often they were
+    /// read, then pieces of words that are not Chinese. The same text gives the same file.
+    #[command(after_help = VOCAB_EXAMPLES)]
+    Vocab(VocabArgs),
 
     /// Write the completions of a shell
     ///
