@@ -16,6 +16,7 @@ mod machine;
 mod maps;
 mod memory;
 mod models;
+pub mod pretrain;
 mod streams;
 pub mod survival;
 mod verify;

@@ -19,11 +19,14 @@ mod in_place;
 mod input;
 mod inspect;
 mod interrupt;
+mod learn;
 mod locale;
 mod manual;
 mod message;
 mod new_file;
 mod offset;
+mod plot;
+mod pretrain;
 mod progress;
 mod report;
 mod service;
@@ -96,6 +99,8 @@ fn run() -> Result<ExitCode, Box<dyn Error>> {
         Command::Inspect(args) => inspect::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Pretrain(args) => pretrain::run(args),
+        Command::Plot(args) => plot::run(args),
         Command::Vocab(args) => vocab::run(args),
         Command::Completions { shell } => {
             manual::completions(Args::command(), *shell, &mut io::stdout().lock())?;

@@ -26,15 +26,12 @@ fn packed_text_is_read_as_if_it_were_plain_and_damage_is_told() {
         (out.status.code(), said, vocabulary)
     };
     let (status, _, plain) = made("plain", "今天天气很好。\n明天 Linux 也好。\n".as_bytes());
-    assert!(
-        status == Some(0) && plain.contains("\n天\n好\n") && plain.contains("\n##x\n"),
-        "{plain}"
-    );
+    assert!(status == Some(0) && plain.contains("\n气\n") && plain.contains("\n##x\n"), "{plain}");
     // Told from the bytes, whatever its name; and one behind another, as `cat` leaves them.
     for (name, bytes) in [("text", packed()), ("twice.xz", [packed(), packed()].concat())] {
         let (status, said, vocabulary) = made(name, &bytes);
         assert_eq!(status, Some(0), "{said}");
-        assert_eq!(vocabulary.lines().count(), plain.lines().count());
+        assert!(plain.lines().all(|token| vocabulary.contains(token)), "{vocabulary}");
     }
     let whole = packed();
     for (name, bytes) in [

@@ -9,7 +9,10 @@ mod convert;
 mod decision;
 mod evaluate;
 mod explain;
+mod learning;
 mod model;
+mod plot;
+mod pretrain;
 mod text;
 mod verify;
 mod vocab;
@@ -31,7 +34,12 @@ use evaluate::EXAMPLES as EVALUATE_EXAMPLES;
 pub use evaluate::EvaluateArgs;
 use explain::EXAMPLES as EXPLAIN_EXAMPLES;
 pub use explain::{ExplainArgs, Form};
+pub use learning::{HeldOut, LearningArgs};
 pub use model::{Asked, CpuArgs, ModelArgs, access, available_isas, bounded, proven};
+use plot::EXAMPLES as PLOT_EXAMPLES;
+pub use plot::PlotArgs;
+use pretrain::EXAMPLES as PRETRAIN_EXAMPLES;
+pub use pretrain::PretrainArgs;
 pub use text::{CorrectArgs, DetectArgs, Format, Input, TextArgs, able_terminal};
 use verify::EXAMPLES as VERIFY_EXAMPLES;
 pub use verify::VerifyArgs;
@@ -207,6 +215,22 @@ pub enum Command {
     /// read, then pieces of words that are not Chinese. The same text gives the same file.
     #[command(after_help = VOCAB_EXAMPLES)]
     Vocab(VocabArgs),
+
+    /// Train a generator and a discriminator on text, as ELECTRA does
+    ///
+    /// The generator is asked what stands at masked places, the discriminator which words the
+    /// generator put there; both learn at once. The folder that comes out is taken by --model,
+    /// and its halves by transformers. It also holds log.jsonl, a line for each step, and the
+    /// state from which --resume goes on, bit for bit.
+    #[command(after_help = PRETRAIN_EXAMPLES)]
+    Pretrain(PretrainArgs),
+
+    /// Draw the curves of a training run as SVG
+    ///
+    /// Losses, accuracy, precision, recall, AUC and the rate, a panel each: as the log tells them
+    /// step by step, and as held-out lines do. The run may be going on.
+    #[command(after_help = PLOT_EXAMPLES)]
+    Plot(PlotArgs),
 
     /// Write the completions of a shell
     ///

@@ -203,7 +203,12 @@ fn fan_in(tensor: &Tensor, values: &mut [f32], random: &mut Random) {
 mod tests {
     use std::path::Path;
 
+    use zhengzi_kernels::Isa;
+    use zhengzi_runtime::Arena;
+
     use super::*;
+    use crate::electra::Batch;
+    use crate::training::encoder::Encoder;
 
     fn config(hidden: usize, heads: usize) -> Config {
         let json = format!(
@@ -251,6 +256,28 @@ mod tests {
                 assert_eq!(best as isize, 20 + offset, "{hidden} {head}");
             }
         }
+    }
+
+    #[test]
+    fn a_widened_discriminator_has_every_state_of_its_generator_twice() {
+        let (small, large) = (config(32, 2), config(64, 4));
+        let mut pair = Pair::started(&small, &large, Embeddings::Shared, Start::FanIn, 1).unwrap();
+        assert!(pair.widen(&small, &large));
+        let mut batch = Batch::new();
+        batch.push(&[2, 10, 30, 20, 7, 3]);
+        batch.push(&[2, 49, 3]);
+        let states = |encoder: &Encoder| -> Vec<Vec<f32>> {
+            let mut arena = Arena::new();
+            let (mut frame, _) = arena.frame(&encoder.shapes(batch.tokens()));
+            let kept = encoder.forward(Isa::best(), &pair.weights, &batch, &mut frame);
+            (0..batch.tokens()).map(|i| kept.x.as_ref().row(i).to_vec()).collect()
+        };
+        let [narrow, wide] = [&pair.generator.0, &pair.discriminator.0].map(states);
+        for (narrow, wide) in narrow.iter().zip(&wide) {
+            let twice = narrow.iter().chain(narrow);
+            assert!(twice.zip(wide).all(|(a, b)| (a - b).abs() < 1e-4), "{narrow:?}\n{wide:?}");
+        }
+        assert!(narrow[1] != narrow[2]);
     }
 
     #[test]

@@ -170,6 +170,14 @@ impl Origin {
         &self.tokenizer
     }
 
+    /// A number that is another one for another vocabulary: FNV-1a.
+    pub fn fingerprint(&self) -> String {
+        let bytes = self.source.vocabulary().iter().map(|&byte| u64::from(byte));
+        let hash = bytes
+            .fold(0xcbf2_9ce4_8422_2325, |hash: u64, x| (hash ^ x).wrapping_mul(0x100_0000_01b3));
+        format!("{hash:016x}")
+    }
+
     /// Whether there are weights to go on from.
     pub fn is_trained(&self) -> bool {
         self.weights.is_some()
@@ -218,6 +226,11 @@ impl Origin {
 }
 
 impl Half {
+    /// All that its `config.json` holds.
+    pub fn json(&self) -> &Map<String, Value> {
+        &self.json
+    }
+
     fn read(path: &Path) -> Result<Half, Error> {
         let failed = |error| Error::new(path, format!("cannot read the config: {error}"), WHAT);
         let bytes = beside::read(path, beside::JSON_LIMIT).map_err(failed)?;

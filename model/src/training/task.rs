@@ -51,10 +51,10 @@ pub struct Figures {
 pub struct Detection {
     /// Sigmoid cross-entropy, mean over tokens.
     pub loss: f64,
-    /// Of the tokens with a probability of a half or more, those that were replaced; 1 where there are none.
-    pub precision: f64,
-    /// Of the replaced tokens, those with a half or more; 1 where there are none.
-    pub recall: f64,
+    /// Of the tokens with a probability of a half or more, those that were replaced; `None` where there are none.
+    pub precision: Option<f64>,
+    /// Of the replaced tokens, those with a half or more; `None` where there are none.
+    pub recall: Option<f64>,
     /// How probable it is that a replaced token has a greater logit than another; a half where one kind is missing.
     pub auc: f64,
 }
@@ -75,7 +75,7 @@ impl Figures {
         let replaced = count(&|&(_, replaced)| replaced);
         let called = count(&|&(logit, _)| logit >= 0.0);
         let hits = count(&|&(logit, replaced)| replaced && logit >= 0.0);
-        let share = |whole: f64| if whole == 0.0 { 1.0 } else { hits / whole };
+        let share = |whole: f64| (whole > 0.0).then(|| hits / whole);
         (read > 0).then(|| Detection {
             loss: self.discriminator_loss / read as f64,
             precision: share(called),
@@ -179,7 +179,7 @@ mod tests {
         let detected = vec![(0.5, true), (0.0, false), (-1.0, true), (-2.0, false)];
         let figures = Figures { detected, discriminator_loss: 2.0, ..Figures::default() };
         let Detection { loss, precision, recall, .. } = figures.discriminator().unwrap();
-        assert_eq!((loss, precision, recall), (0.5, 0.5, 0.5));
+        assert_eq!((loss, precision, recall), (0.5, Some(0.5), Some(0.5)));
         assert_eq!(figures.generator(), None);
     }
 }
