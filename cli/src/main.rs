@@ -15,6 +15,7 @@ mod correct;
 mod evaluate;
 mod explain;
 mod fill;
+mod finetune;
 mod in_place;
 mod input;
 mod inspect;
@@ -100,6 +101,7 @@ fn run() -> Result<ExitCode, Box<dyn Error>> {
         Command::Verify(args) => verify::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Pretrain(args) => pretrain::run(args),
+        Command::Finetune(args) => finetune::run(args),
         Command::Plot(args) => plot::run(args),
         Command::Vocab(args) => vocab::run(args),
         Command::Completions { shell } => {

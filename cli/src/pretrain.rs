@@ -4,6 +4,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use serde_json::{Map, Value, json};
+use zhengzi_model::config::Fill;
 use zhengzi_model::training::{Embeddings, Objective, Origin, Owner, Pretraining, Run};
 
 use crate::args::{LearningArgs, PretrainArgs};
@@ -60,7 +61,7 @@ pub fn run(args: &PretrainArgs) -> Result<ExitCode, Box<dyn Error>> {
         run,
         course: Box::new(course),
         origin: &origin,
-        fill: None,
+        fill: Some(Fill::Mask),
         plan: Plan::new(learning, rate, alone),
         head,
         second_stage: Box::new(second_stage),

@@ -9,6 +9,7 @@ mod convert;
 mod decision;
 mod evaluate;
 mod explain;
+mod finetune;
 mod learning;
 mod model;
 mod plot;
@@ -34,6 +35,8 @@ use evaluate::EXAMPLES as EVALUATE_EXAMPLES;
 pub use evaluate::EvaluateArgs;
 use explain::EXAMPLES as EXPLAIN_EXAMPLES;
 pub use explain::{ExplainArgs, Form};
+use finetune::EXAMPLES as FINETUNE_EXAMPLES;
+pub use finetune::{FinetuneArgs, Only};
 pub use learning::{HeldOut, LearningArgs};
 pub use model::{Asked, CpuArgs, ModelArgs, access, available_isas, bounded, proven};
 use plot::EXAMPLES as PLOT_EXAMPLES;
@@ -224,6 +227,14 @@ pub enum Command {
     /// state from which --resume goes on, bit for bit.
     #[command(after_help = PRETRAIN_EXAMPLES)]
     Pretrain(PretrainArgs),
+
+    /// Train a pair to find and correct wrong characters
+    ///
+    /// The discriminator learns which characters are wrong, the generator what should stand
+    /// there: from pairs of sentences, and from text that errors are put into. Log, checkpoints
+    /// and --resume are those of `pretrain`.
+    #[command(after_help = FINETUNE_EXAMPLES)]
+    Finetune(FinetuneArgs),
 
     /// Draw the curves of a training run as SVG
     ///

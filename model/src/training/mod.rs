@@ -31,6 +31,7 @@ mod confusion;
 mod corpus;
 mod encoder;
 mod files;
+mod finetuning;
 mod heads;
 mod initial;
 mod masking;
@@ -46,6 +47,7 @@ mod vocabulary;
 
 pub use confusion::{Confusions, Rates};
 pub use corpus::{Corpus, each_line};
+pub use finetuning::{Errors, Finetuning, Lessons};
 pub use initial::Start;
 pub use masking::{Masked, Masking};
 pub use optimizer::{Optimizer, Schedule};
