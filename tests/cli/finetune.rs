@@ -49,7 +49,7 @@ fn finetune(folder: &Path, out: &str, more: &[&str]) -> Output {
     )
 }
 
-fn last<'a>(log: &'a [Value], key: &str) -> f64 {
+fn last(log: &[Value], key: &str) -> f64 {
     let line = log.iter().rev().find(|line| line["validated"].is_u64());
     line.and_then(|line| line[key].as_f64()).unwrap_or(f64::NAN)
 }
