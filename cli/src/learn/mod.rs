@@ -126,14 +126,14 @@ impl Loop {
     /// Held-out lines, the log, the files: in this order, so that what a state stands for is there before it.
     fn checkpoint(&mut self, run: &mut Run, course: &dyn Course) -> Result<(), String> {
         let tasks = course.held_out(self.began.is_none());
-        let mut said = String::new();
+        let mut said = format!("step {}", run.steps);
         if !tasks.is_empty() {
             let figures = run.ask(&tasks);
             let mut line = Map::new();
             line.insert("validated".into(), run.steps.into());
             line.append(&mut log::figures(&figures));
             self.log.line(&Value::Object(line))?;
-            said = bar::said([figures].iter());
+            said += &format!(": {}", bar::said([figures].iter()));
         }
         self.log.sync()?;
         let mut notes = BTreeMap::from([(SECONDS.into(), self.clock.seconds().to_string())]);
@@ -143,9 +143,7 @@ impl Loop {
         self.folder.checkpoint(run, notes)?;
         self.saved = Some(run.steps);
         let speed = self.bar.speed().unwrap_or_default();
-        self.bar.suspend(|| {
-            message::say(format_args!("step {}: {said}; {speed:.0} tokens/s", run.steps));
-        });
+        self.bar.suspend(|| message::say(format_args!("{said}: {speed:.0} tokens/s")));
         Ok(())
     }
 
