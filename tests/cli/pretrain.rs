@@ -142,6 +142,24 @@ fn the_seed_decides_and_threads_do_not() {
     assert!(first != made("other", &["--seed", "2"]));
 }
 
+#[test]
+fn in_the_second_stage_a_frozen_generator_stays_as_it_is() {
+    let folder = folder();
+    let losses = |name: &str, more: &[&str]| -> Vec<f64> {
+        let usual = ["--steps", "20", "--every", "7", "--two-stage"];
+        done(&mut pretrain(folder.path(), name, &[&usual, more].concat()));
+        let log = log(&folder.path().join(name));
+        let alone = log.iter().filter(|line| line["step"].is_u64() && line.get("auc").is_none());
+        assert_eq!(alone.count(), 10);
+        let validated = log.iter().filter(|line| line["validated"].is_u64());
+        validated.map(|line| line["generator_loss"].as_f64().unwrap()).collect()
+    };
+    let [first, second, third] = losses("frozen", &["--frozen"])[..] else { panic!() };
+    assert!(first > second && second == third, "{first} {second} {third}");
+    let [_, second, third] = losses("learning", &[])[..] else { panic!() };
+    assert!(second > third, "{second} {third}");
+}
+
 /// Ends the command with SIGKILL after a while; whether that came too late.
 fn killed(command: &mut Command, after: Duration) -> bool {
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -176,9 +194,12 @@ fn a_run_that_was_killed_at_any_moment_ends_in_the_bits_of_one_that_was_not() {
         let [whole, broken] = ["whole", "broken"].map(|name| folder.path().join(name));
         assert!(log(&whole) == log(&broken), "{name}: logs differ");
         assert!(weights(&whole) == weights(&broken), "{name}: weights differ");
-        let left = fs::read_dir(&broken).unwrap().map(|entry| entry.unwrap().file_name());
-        let hidden = left.filter(|name| name.to_str().unwrap().starts_with(".zhengzi-")).count();
-        assert!(hidden <= kills, "{hidden} files of {kills} kills stayed behind");
+        for folder in [&broken, &broken.join("generator"), &broken.join("discriminator")] {
+            let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+            let left: Vec<_> =
+                names.filter(|name| name.to_str().unwrap().starts_with('.')).collect();
+            assert!(left.is_empty(), "{left:?} of {kills} kills stayed behind");
+        }
     }
 }
 

@@ -61,6 +61,7 @@ impl Folder {
                     .into());
                 }
             }
+            folder.sweep();
             let state = Checkpoint::open(&path.join(STATE))?;
             run.resume(&state)?;
             folder.notes = state.metadata().clone().into_iter().collect();
@@ -74,6 +75,18 @@ impl Folder {
         let failed = |error: io::Error| format!("{}: {error}", path.display());
         fs::create_dir_all(path).map_err(failed)?;
         Ok((folder, Log::begin(&log, head)?))
+    }
+
+    /// Removes what a kill left half-written.
+    fn sweep(&self) {
+        let folders =
+            [self.path.clone(), self.path.join("generator"), self.path.join("discriminator")];
+        let entries = folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten();
+        for entry in entries.flatten() {
+            if entry.file_name().to_string_lossy().starts_with(new_file::PREFIX) {
+                _ = fs::remove_file(entry.path());
+            }
+        }
     }
 
     /// What lies beside the weights.
