@@ -48,14 +48,12 @@ impl Bar {
             return;
         }
         self.bar.set_position((progress * 1000.0) as u64);
-        let (mut message, said) = (format!("step {step}"), said(self.last.iter().map(|l| &l.2)));
-        if let Some(speed) = self.speed() {
-            message += &format!(", {speed:.0} tokens/s");
-        }
-        message += &format!(", {said}");
+        let speed = self.speed().unwrap_or_default();
+        let mut message = format!("step {step}, {speed:.0} tokens/s");
         if let Some(left) = left {
             message += &format!(", {:#} left", HumanDuration(left));
         }
+        message += &format!(", {}", said(self.last.iter().map(|(_, _, figures)| figures)));
         self.bar.set_message(translate(&message).into_owned());
     }
 
