@@ -3,7 +3,7 @@
 //! ```text
 //! by sound   candidates of the table that sound alike:   weight  sound⁴ · √frequency
 //! by shape   candidates that look alike:                 weight  shape⁴ · √frequency
-//! any        common characters of the vocabulary:        weight  √frequency
+//! any        common characters, not of another script:  weight  √frequency
 //! ```
 //!
 //! An input method offers frequent characters first, and whoever mistypes seldom hits on a rare one: hence the
@@ -40,13 +40,19 @@ pub struct Confusions {
     by_sound: Vec<Wheel>,
     by_shape: Vec<Wheel>,
     any: Wheel,
+    /// Whether the standards of the mainland, and Taiwan's, hold it.
+    standards: Vec<[bool; 2]>,
 }
+
+/// How often another character is drawn where the first is of another script.
+const TRIES: usize = 8;
 
 impl Confusions {
     /// Those among the tokens of a vocabulary.
     pub fn new(tokenizer: &Tokenizer) -> Confusions {
         let table = Similarity::builtin();
         let (mut by_sound, mut by_shape, mut any) = (Vec::new(), Vec::new(), Vec::new());
+        let mut standards = Vec::new();
         // The table counts in log₂: half of it under the root.
         let weight =
             |ch: char, likeness: f32| likeness.powi(4) * (table.log_frequency(ch) / 2.0).exp2();
@@ -62,13 +68,14 @@ impl Confusions {
                     shape.push((id, weight(near.ch, near.shape)));
                 }
             }
+            standards.push(own.map_or([false; 2], |c| [table.is_mainland(c), table.is_taiwan(c)]));
             by_sound.push(wheel(sound));
             by_shape.push(wheel(shape));
             if let Some(own) = own.filter(|&own| table.is_common(own)) {
                 any.push((id, weight(own, 1.0)));
             }
         }
-        Confusions { by_sound, by_shape, any: wheel(any) }
+        Confusions { by_sound, by_shape, any: wheel(any), standards }
     }
 
     /// What `id` is mistaken for, by these rates: nearly always for nothing. A character that nothing sounds or
@@ -80,17 +87,30 @@ impl Confusions {
         if sound.is_empty() && shape.is_empty() {
             return None;
         }
-        let wheel = match which {
-            x if x < rates.sound => sound,
-            x if x < rates.sound + rates.shape => shape,
-            x if x < rates.sum() => &self.any,
+        let other = match which {
+            x if x < rates.sound => spin(sound, at)?,
+            x if x < rates.sound + rates.shape => spin(shape, at)?,
+            x if x < rates.sum() => (0..TRIES)
+                .filter_map(|_| spin(&self.any, random.uniform()))
+                .find(|&other| !self.are_apart(id, other))?,
             _ => return None,
         };
-        let (_, sum) = *wheel.last()?;
-        let at = (at * f64::from(sum)) as f32;
-        let place = wheel.partition_point(|&(_, sum)| sum <= at).min(wheel.len() - 1);
-        Some(wheel[place].0).filter(|&other| other != id)
+        Some(other).filter(|&other| other != id)
     }
+
+    /// Whether no text is written in the scripts of both.
+    fn are_apart(&self, a: u32, b: u32) -> bool {
+        let [a, b] = [a, b].map(|id| self.standards[id as usize]);
+        matches!((a, b), ([true, false], [false, true]) | ([false, true], [true, false]))
+    }
+}
+
+/// The id at a place of the wheel, 0 to 1.
+fn spin(wheel: &Wheel, at: f64) -> Option<u32> {
+    let (_, sum) = *wheel.last()?;
+    let at = (at * f64::from(sum)) as f32;
+    let place = wheel.partition_point(|&(_, sum)| sum <= at).min(wheel.len() - 1);
+    Some(wheel[place].0)
 }
 
 fn wheel(mut weights: Wheel) -> Wheel {
@@ -109,7 +129,8 @@ mod tests {
 
     #[test]
     fn characters_are_mistaken_as_often_as_asked_and_for_what_is_alike() {
-        let words = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n心\n新\n欣\n必\n，\na\n的\n坐\n座\n做";
+        let words =
+            "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n心\n新\n欣\n必\n，\na\n的\n坐\n座\n做\n們\n门\n们";
         let tokenizer = Tokenizer::new(words.as_bytes(), "v", true, None).unwrap();
         let confusions = Confusions::new(&tokenizer);
         let mut random = Random::new(1, 0, Purpose::Confusing);
@@ -130,6 +151,8 @@ mod tests {
         assert!((1850..2150).contains(&count) && kinds.contains('必'), "{count} {kinds}");
         let (count, kinds) = share("坐", Rates { any: 1.0, ..Rates::default() });
         assert!(count < 10_000 && kinds.contains('的') && kinds.contains('新'), "{kinds}");
+        let (_, kinds) = share("们", Rates { any: 1.0, ..Rates::default() });
+        assert!(kinds.contains('的') && !kinds.contains('們'), "{kinds}");
         for token in ["，", "a", "[MASK]"] {
             assert_eq!(share(token, Rates { any: 1.0, ..Rates::default() }).0, 0, "{token}");
         }

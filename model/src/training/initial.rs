@@ -2,10 +2,13 @@
 //!
 //! ```text
 //! paper     matrices of the normal law, deviation 0.02; biases 0, norms 1
-//! fan-in    matrices of deviation 1/√inputs; words 0.02; positions sin and cos of p ωᵢ, as large as words;
-//!           the first layer's heads look at neighbours
+//! fan-in    matrices of deviation 1/√inputs, words too, for they are the last matrix of the generator; positions
+//!           sin and cos of p ωᵢ, as large as words; the first layer's heads look at neighbours
 //! widened   a discriminator k times as wide as its generator: the generator k times side by side
 //! ```
+//!
+//! **Words** of deviation 0.02 do not last: a step of the optimiser moves every number by about the rate, a softmax over
+//! all words moves all of them in one direction, and after 20 steps at 1e-3 they differ less than they are alike.
 //!
 //! A small network that is trained for hours and not for weeks loses many of them until attention finds out where
 //! neighbours are. **Neighbours**: let pᵢ = (cos p ωᵢ, sin p ωᵢ) for the highest frequencies, and Rδ the rotation of each by δ ωᵢ.
@@ -185,13 +188,12 @@ fn fan_in(tensor: &Tensor, values: &mut [f32], random: &mut Random) {
             for (dim, x) in row.iter_mut().enumerate() {
                 let (sin, cos) = (p as f32 * frequency(dim / 2, width)).sin_cos();
                 // As large as words are, in the mean of squares.
-                *x = 0.02 * std::f32::consts::SQRT_2 * if dim % 2 == 0 { cos } else { sin };
+                let large = (2.0 / width as f32).sqrt();
+                *x = large * if dim % 2 == 0 { cos } else { sin };
             }
         }
     } else if name.ends_with("token_type_embeddings.weight") {
         values.fill(0.0);
-    } else if name.ends_with("word_embeddings.weight") {
-        fill(0.02);
     } else if tensor.decays() {
         fill(1.0 / (width as f64).sqrt());
     } else {
@@ -236,7 +238,7 @@ mod tests {
             let project = (hidden != 32).then(|| value("embeddings_project"));
             // What a place alone makes of the input, about as large as LayerNorm leaves it beside a word.
             let input = |p: usize| -> Vec<f32> {
-                let row: Vec<f32> = positions[p * 32..][..32].iter().map(|x| x / 0.028).collect();
+                let row: Vec<f32> = positions[p * 32..][..32].iter().map(|x| x * 4.0).collect();
                 let dot = |w: &[f32]| w.iter().zip(&row).map(|(w, x)| w * x).sum();
                 project.map_or(row.clone(), |w| w.chunks(32).map(dot).collect())
             };
