@@ -34,7 +34,7 @@ pub struct LearningArgs {
     #[arg(long, value_name = "RATE", value_parser = positive)]
     pub rate: Option<f64>,
 
-    /// Steps until it is reached [default: 500, at most a tenth of --steps]
+    /// Steps until it is reached [default: 1000, at most a tenth of --steps]
     #[arg(long, value_name = "N")]
     pub warmup: Option<u64>,
 
