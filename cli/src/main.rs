@@ -15,15 +15,19 @@ mod correct;
 mod evaluate;
 mod explain;
 mod fill;
+mod finetune;
 mod in_place;
 mod input;
 mod inspect;
 mod interrupt;
+mod learn;
 mod locale;
 mod manual;
 mod message;
 mod new_file;
 mod offset;
+mod plot;
+mod pretrain;
 mod progress;
 mod report;
 mod service;
@@ -31,6 +35,7 @@ mod sources;
 mod stream;
 mod svg;
 mod verify;
+mod vocab;
 
 use std::env;
 use std::error::Error;
@@ -95,6 +100,10 @@ fn run() -> Result<ExitCode, Box<dyn Error>> {
         Command::Inspect(args) => inspect::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Pretrain(args) => pretrain::run(args),
+        Command::Finetune(args) => finetune::run(args),
+        Command::Plot(args) => plot::run(args),
+        Command::Vocab(args) => vocab::run(args),
         Command::Completions { shell } => {
             manual::completions(Args::command(), *shell, &mut io::stdout().lock())?;
             Ok(ExitCode::SUCCESS)

@@ -9,9 +9,14 @@ mod convert;
 mod decision;
 mod evaluate;
 mod explain;
+mod finetune;
+mod learning;
 mod model;
+mod plot;
+mod pretrain;
 mod text;
 mod verify;
+mod vocab;
 
 use std::path::PathBuf;
 
@@ -30,10 +35,19 @@ use evaluate::EXAMPLES as EVALUATE_EXAMPLES;
 pub use evaluate::EvaluateArgs;
 use explain::EXAMPLES as EXPLAIN_EXAMPLES;
 pub use explain::{ExplainArgs, Form};
+use finetune::EXAMPLES as FINETUNE_EXAMPLES;
+pub use finetune::{FinetuneArgs, Only};
+pub use learning::{HeldOut, LearningArgs};
 pub use model::{Asked, CpuArgs, ModelArgs, access, available_isas, bounded, proven};
+use plot::EXAMPLES as PLOT_EXAMPLES;
+pub use plot::PlotArgs;
+use pretrain::EXAMPLES as PRETRAIN_EXAMPLES;
+pub use pretrain::PretrainArgs;
 pub use text::{CorrectArgs, DetectArgs, Format, Input, TextArgs, able_terminal};
 use verify::EXAMPLES as VERIFY_EXAMPLES;
 pub use verify::VerifyArgs;
+use vocab::EXAMPLES as VOCAB_EXAMPLES;
+pub use vocab::VocabArgs;
 
 const USAGE: &str = "\
 zhengzi <COMMAND> [OPTIONS] [FILES]...
@@ -197,6 +211,37 @@ pub enum Command {
     /// was opened and run, in 10⁶ bytes (Linux).
     #[command(after_help = BENCH_EXAMPLES)]
     Bench(BenchArgs),
+
+    /// Make a vocabulary from text, as BERT and ELECTRA have it
+    ///
+    /// [PAD], [UNK], [CLS], [SEP] and [MASK] come first, then characters by how often they were
+    /// read, then pieces of words that are not Chinese. The same text gives the same file.
+    #[command(after_help = VOCAB_EXAMPLES)]
+    Vocab(VocabArgs),
+
+    /// Train a generator and a discriminator on text, as ELECTRA does
+    ///
+    /// The generator is asked what stands at masked places, the discriminator which words the
+    /// generator put there; both learn at once. The folder that comes out is taken by --model,
+    /// and its halves by transformers. It also holds log.jsonl, a line for each step, and the
+    /// state from which --resume goes on, bit for bit.
+    #[command(after_help = PRETRAIN_EXAMPLES)]
+    Pretrain(PretrainArgs),
+
+    /// Train a pair to find and correct wrong characters
+    ///
+    /// The discriminator learns which characters are wrong, the generator what should stand
+    /// there: from pairs of sentences, and from text that errors are put into. Log, checkpoints
+    /// and --resume are those of `pretrain`.
+    #[command(after_help = FINETUNE_EXAMPLES)]
+    Finetune(FinetuneArgs),
+
+    /// Draw the curves of a training run as SVG
+    ///
+    /// Losses, accuracy, precision, recall, AUC and the rate, a panel each: as the log tells them
+    /// step by step, and as held-out lines do. The run may be going on.
+    #[command(after_help = PLOT_EXAMPLES)]
+    Plot(PlotArgs),
 
     /// Write the completions of a shell
     ///

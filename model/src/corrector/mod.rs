@@ -324,7 +324,7 @@ pub fn apply(text: &str, corrections: &[Correction]) -> String {
 }
 
 /// The only character of `text`.
-fn single(text: &str) -> Option<char> {
+pub(crate) fn single(text: &str) -> Option<char> {
     let mut chars = text.chars();
     chars.next().filter(|_| chars.next().is_none())
 }

@@ -198,6 +198,32 @@ impl Encoding {
     }
 }
 
+/// Cuts texts into words, normalised (lower-cased, without accents) as a tokenizer sees them before it cuts
+/// them into tokens: a Chinese character and a punctuation mark are words of their own.
+pub struct Words {
+    /// Of nothing: no word is looked up.
+    vocabulary: Vocabulary,
+}
+
+impl Default for Words {
+    fn default() -> Words {
+        Words { vocabulary: Vocabulary::new(b"[UNK]").expect("one line of text") }
+    }
+}
+
+impl Words {
+    /// Tells each word of a text.
+    pub fn each(&self, text: &str, told: &mut dyn FnMut(&str)) {
+        let mut encoding = Encoding::default();
+        let mut words = WordPiece::new(&self.vocabulary, 0, &mut encoding).telling(told);
+        let mut normalizer = Normalizer::new(true, true);
+        for (at, c) in text.char_indices() {
+            normalizer.push(c, at..at + c.len_utf8(), &mut words);
+        }
+        normalizer.end_word(&mut words);
+    }
+}
+
 /// What was wrong with a vocabulary or its configuration, and what to do: one line.
 #[derive(Debug)]
 pub struct TokenizerError {
@@ -217,4 +243,5 @@ impl fmt::Display for TokenizerError {
 
 impl std::error::Error for TokenizerError {}
 
-const SPECIALS: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
+/// The tokens that stand for no text.
+pub(crate) const SPECIALS: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];

@@ -66,6 +66,11 @@ impl Source {
         Tokenizer::new(&self.vocabulary, &self.file, lower_case, self.rules.strip_accents)
     }
 
+    /// What messages call it.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
     /// The text of `vocab.txt`.
     pub fn vocabulary(&self) -> &[u8] {
         &self.vocabulary

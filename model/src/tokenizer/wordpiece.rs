@@ -19,6 +19,8 @@ pub(super) struct WordPiece<'t> {
     encoding: &'t mut Encoding,
     /// The word so far.
     word: Vec<Character>,
+    /// Who is told of each word, if anybody.
+    told: Option<&'t mut dyn FnMut(&str)>,
 }
 
 struct Character {
@@ -29,7 +31,12 @@ struct Character {
 
 impl<'t> WordPiece<'t> {
     pub(super) fn new(vocabulary: &'t Vocabulary, unk: u32, encoding: &'t mut Encoding) -> Self {
-        Self { vocabulary, unk, encoding, word: Vec::new() }
+        Self { vocabulary, unk, encoding, word: Vec::new(), told: None }
+    }
+
+    /// The same, telling each word before it is cut.
+    pub(super) fn telling(self, told: &'t mut dyn FnMut(&str)) -> Self {
+        Self { told: Some(told), ..self }
     }
 
     /// Takes the next normalised character.
@@ -47,6 +54,9 @@ impl<'t> WordPiece<'t> {
     pub(super) fn end_word(&mut self) {
         if self.word.is_empty() {
             return;
+        }
+        if let Some(told) = &mut self.told {
+            told(&self.word.iter().map(|character| character.c).collect::<String>());
         }
         let tokens_before = self.encoding.ids.len();
         if self.word.len() > LONGEST_WORD || !self.cut() {

@@ -79,12 +79,23 @@ impl Pair {
 
     /// All that a run needs to go on after so many steps.
     pub fn state(&self, optimizer: &Optimizer, steps: u64) -> TensorFile {
+        self.state_with(optimizer, steps, BTreeMap::new())
+    }
+
+    /// The same with notes, which stand in the file's metadata.
+    pub fn state_with(
+        &self,
+        optimizer: &Optimizer,
+        steps: u64,
+        mut notes: BTreeMap<String, String>,
+    ) -> TensorFile {
+        notes.insert(STEPS.into(), steps.to_string());
         let rows = [("weights", &self.weights), ("m", &optimizer.m), ("v", &optimizer.v)];
         let tensors = rows.into_iter().flat_map(|(what, row)| {
             let name = move |tensor: &Tensor| state_name(what, tensor);
             self.layout.tensors().iter().map(move |tensor| (name(tensor), tensor, row))
         });
-        file(BTreeMap::from([(STEPS.into(), steps.to_string())]), tensors)
+        file(notes, tensors)
     }
 
     /// Takes up a run where its state was written; says how many steps were made. Where the state is not one of

@@ -130,6 +130,7 @@ pub(super) struct Question<'a> {
 }
 
 /// What the generator said of a batch.
+#[derive(Default)]
 pub(super) struct Filled {
     /// Σ over its masked tokens.
     pub(super) loss: f64,

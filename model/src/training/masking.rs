@@ -7,6 +7,7 @@
 
 use super::random::Random;
 use crate::electra::Batch;
+use crate::tokenizer::Tokenizer;
 
 /// How tokens are chosen.
 #[derive(Clone, Debug)]
@@ -33,6 +34,13 @@ pub struct Masked {
 }
 
 impl Masking {
+    /// With ELECTRA's share of unchanged tokens. `[UNK]` is not asked for either: nobody wants it for an answer.
+    pub fn of(tokenizer: &Tokenizer, rate: f64) -> Masking {
+        let t = tokenizer;
+        let special = vec![t.pad(), t.unk(), t.cls(), t.sep(), t.mask()];
+        Masking { rate, unchanged: 0.15, mask: t.mask(), special }
+    }
+
     /// Chooses tokens of each sentence.
     pub fn mask(&self, batch: &Batch, random: &mut Random) -> Masked {
         let (mut ids, mut rows) = (batch.ids().to_vec(), Vec::new());

@@ -27,25 +27,43 @@ use zhengzi_kernels::gelu::Activation;
 use zhengzi_kernels::{Isa, MatMut, MatRef};
 use zhengzi_runtime::{Arena, Cpu};
 
+mod confusion;
+mod corpus;
 mod encoder;
 mod files;
+mod finetuning;
 mod heads;
+mod initial;
 mod masking;
 mod optimizer;
+mod origin;
 mod parameters;
+mod pretraining;
 mod random;
+mod run;
 mod sentences;
+mod task;
+mod vocabulary;
 
+pub use confusion::{Confusions, Rates};
+pub use corpus::{Corpus, each_line};
+pub use finetuning::{Errors, Finetuning, Lessons};
+pub use initial::Start;
 pub use masking::{Masked, Masking};
 pub use optimizer::{Optimizer, Schedule};
+pub use origin::{Half, Origin};
 pub use parameters::{Layout, Owner, Row, Tensor};
+pub use pretraining::Pretraining;
 pub use random::{Purpose, Random};
+pub use run::{Course, Fault, Run};
 pub use sentences::{Batches, Sentences};
+pub use task::{Detection, Figures, Task, Words};
+pub use vocabulary::Count;
 
 use crate::Error;
 use crate::electra::{Batch, Config};
 use encoder::{Encoder, Tables};
-use heads::{DiscriminatorHead, GeneratorHead, Pass, Question};
+use heads::{DiscriminatorHead, Filled, GeneratorHead, Pass, Question};
 
 /// Tokens of a part: what lies between two products then fits the caches of a few cores.
 const PART: usize = 1024;
@@ -101,6 +119,10 @@ pub enum Replacements<'a> {
     Drawn(&'a [f64]),
     /// These, one for each masked token.
     Given(&'a [u32]),
+    /// The same, and the generator is not asked: the discriminator alone learns.
+    Told(&'a [u32]),
+    /// Nowhere: the discriminator does not read, the generator alone learns.
+    Unread,
 }
 
 /// What a batch taught.
@@ -190,7 +212,8 @@ impl Pair {
         let Exercise { batch, masked, replacements } = exercise;
         let count = match replacements {
             Replacements::Drawn(uniforms) => uniforms.len(),
-            Replacements::Given(words) => words.len(),
+            Replacements::Given(words) | Replacements::Told(words) => words.len(),
+            Replacements::Unread => masked.rows.len(),
         };
         assert_eq!(count, masked.rows.len(), "a replacement for each masked token");
         assert_eq!(batch.offsets(), masked.batch.offsets(), "masks of the same sentences");
@@ -213,20 +236,25 @@ impl Pair {
                     temperature: objective.temperature,
                     uniforms: match replacements {
                         Replacements::Drawn(uniforms) => &uniforms[rows.clone()],
-                        Replacements::Given(_) => &[],
+                        _ => &[],
                     },
                 };
                 let isa = cpu.isa();
-                let filled = {
+                let filled = if let Replacements::Told(_) = replacements {
+                    Filled::default()
+                } else {
                     let (encoder, head) = &self.generator;
                     let part = masked.batch.part(part.clone());
                     self.walk(isa, encoder, &part, gradients, arena, |pass, x, dx| {
                         head.learn(pass, x, &question, scales[0], dx)
                     })
                 };
+                lesson.generator_loss += filled.loss;
+                lesson.right += filled.right;
                 let words = match replacements {
                     Replacements::Drawn(_) => filled.samples,
-                    Replacements::Given(words) => words[rows].to_vec(),
+                    Replacements::Given(words) | Replacements::Told(words) => words[rows].to_vec(),
+                    Replacements::Unread => continue,
                 };
                 let part = batch.part(part);
                 let (mut ids, mut replaced) = (part.ids().to_vec(), vec![false; part.tokens()]);
@@ -239,9 +267,7 @@ impl Pair {
                 let detected = self.walk(isa, encoder, &part, gradients, arena, |pass, x, dx| {
                     head.learn(pass, x, &replaced, scales[1], dx)
                 });
-                lesson.generator_loss += filled.loss;
                 lesson.discriminator_loss += detected.loss;
-                lesson.right += filled.right;
                 lesson.detected.extend(detected.logits.into_iter().zip(replaced));
                 lesson.words.extend(words);
             }

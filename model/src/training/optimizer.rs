@@ -13,7 +13,7 @@
 use zhengzi_kernels::Isa;
 use zhengzi_kernels::adamw::{AdamW, adamw, squared_norm};
 
-use super::parameters::{Layout, Row};
+use super::parameters::{Layout, Owner, Row};
 
 /// The rate of each step.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -53,6 +53,8 @@ pub struct Optimizer {
     pub limit: f64,
     /// d: what the rate is multiplied by for each layer further below the head.
     pub layer_decay: f64,
+    /// Whose tensors stay as they are, whatever their gradient.
+    pub frozen: Vec<Owner>,
 }
 
 impl Optimizer {
@@ -66,6 +68,7 @@ impl Optimizer {
             decay: 0.01,
             limit: 1.0,
             layer_decay: 1.0,
+            frozen: Vec::new(),
         }
     }
 
@@ -83,7 +86,8 @@ impl Optimizer {
             return norm;
         }
         let scale = (self.limit / norm.max(self.limit)) as f32;
-        for tensor in layout.tensors() {
+        for tensor in layout.tensors().iter().filter(|tensor| !self.frozen.contains(&tensor.owner))
+        {
             let place = tensor.place.clone();
             let step = AdamW {
                 rate: (rate * self.layer_decay.powi(tensor.below as i32)) as f32,
@@ -108,7 +112,6 @@ impl Optimizer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::training::parameters::Owner;
 
     #[test]
     fn the_rate_goes_up_and_then_down_in_straight_lines() {
@@ -146,6 +149,20 @@ mod tests {
         optimizer.step(Isa::best(), &layout, &gradients, &mut weights, 0.8);
         let [low, high] = *weights.values() else { panic!() };
         assert!((high / low - 8.0).abs() < 1e-5, "{high} {low}");
+    }
+
+    #[test]
+    fn what_is_frozen_neither_learns_nor_decays() {
+        let mut layout = layout();
+        layout.matrix(Owner::Generator, 0, "b.weight".into(), 1, 1);
+        let (mut weights, mut gradients) = (Row::of(&layout), Row::of(&layout));
+        weights.values_mut().fill(1.0);
+        gradients.values_mut().fill(0.1);
+        let mut optimizer = Optimizer { frozen: vec![Owner::Both], ..Optimizer::new(&layout) };
+        optimizer.step(Isa::best(), &layout, &gradients, &mut weights, 0.1);
+        let [a, b, c] = *weights.values() else { panic!() };
+        assert_eq!([a, b], [1.0; 2]);
+        assert!(c < 1.0 && optimizer.m.values()[..2] == [0.0; 2]);
     }
 
     #[test]

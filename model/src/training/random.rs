@@ -19,6 +19,12 @@ pub enum Purpose {
     Sampling = 3,
     /// In which order sentences are read.
     Order = 4,
+    /// Which characters are mistaken for which.
+    Confusing = 5,
+    /// What is asked of held-out sentences.
+    Validation = 6,
+    /// Which sentences are held out.
+    Holding = 7,
 }
 
 impl Random {

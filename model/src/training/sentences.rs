@@ -47,7 +47,34 @@ impl Sentences {
         self.ids.len()
     }
 
-    fn sentence(&self, i: u32) -> &[u16] {
+    /// The first of them, as many as have no more than `most` tokens, in batches of no more than `tokens`.
+    pub fn in_order(&self, tokens: usize, most: usize) -> Vec<Batch> {
+        let (mut batches, mut read) = (Vec::<Batch>::new(), 0);
+        for i in 0..self.len() as u32 {
+            let ids: Vec<u32> = self.sentence(i).iter().map(|&id| u32::from(id)).collect();
+            read += ids.len();
+            if read > most.max(ids.len()) {
+                break;
+            }
+            match batches.last_mut() {
+                Some(batch) if batch.tokens() + ids.len() <= tokens => batch.push(&ids),
+                _ => {
+                    batches.push(Batch::new());
+                    batches.last_mut().expect("it was pushed").push(&ids);
+                }
+            }
+        }
+        batches
+    }
+
+    /// A number that is another one for other sentences: FNV-1a over ids and lengths.
+    pub fn fingerprint(&self) -> u64 {
+        let lengths = self.offsets.windows(2).map(|s| (s[1] - s[0]) as u64);
+        let all = lengths.chain(self.ids.iter().map(|&id| u64::from(id)));
+        all.fold(0xcbf2_9ce4_8422_2325, |hash, x| (hash ^ x).wrapping_mul(0x100_0000_01b3))
+    }
+
+    pub(super) fn sentence(&self, i: u32) -> &[u16] {
         let i = i as usize;
         &self.ids[self.offsets[i]..self.offsets[i + 1]]
     }
