@@ -53,8 +53,7 @@ fn main() {
         let replacements = Replacements::Drawn(&uniforms);
         let exercise = Exercise { batch: &batch, masked: &masked, replacements };
         gradients.values_mut().fill(0.0);
-        let lesson =
-            pair.learn(&cpu, &exercise, &Objective::default(), &mut gradients, &mut arena);
+        let lesson = pair.learn(&cpu, &exercise, &Objective::default(), &mut gradients, &mut arena);
         pair.step(&cpu, &mut optimizer, &gradients, 1e-4);
         times.push(begin.elapsed().as_secs_f64());
         loss = [lesson.generator_loss, lesson.discriminator_loss];
